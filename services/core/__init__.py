@@ -1,0 +1,1 @@
+"""The shared kernel: what at least two services use, and nothing else."""

@@ -1,0 +1,206 @@
+"""Kafka as the exchange uses it: who logs in, which topics there are, and how state topics are read.
+
+Every process logs in as its own SCRAM user and may do only what its ACLs say. Consumers read committed records only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from services.core.settings import Settings
+
+log = structlog.get_logger()
+
+HOUR_MS = 3_600_000
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of the exchange and how it is kept.
+
+    `compacted` topics hold state (the last value of each key), the others hold what happened and are kept for ever
+    unless `retention_ms` says otherwise.
+    """
+
+    name: str
+    partitions: int = 1
+    compacted: bool = False
+    retention_ms: int = -1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    def new_topic(self, replication_factor: int) -> NewTopic:
+        config = {
+            "cleanup.policy": "compact" if self.compacted else "delete",
+            "retention.ms": str(self.retention_ms),
+            **self.config,
+        }
+        return NewTopic(self.name, self.partitions, replication_factor, config=config)
+
+
+def client_config(settings: Settings, user: str, **more: Any) -> dict[str, Any]:
+    """What every client of `user` needs to log in; `more` uses `_` for `.`."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": user,
+        "sasl.password": settings.secret(f"kafka_{user}_password"),
+        "client.id": f"tongshu-{user}",
+        "topic.metadata.refresh.interval.ms": 10_000,
+        **{name.replace("_", "."): value for name, value in more.items()},
+    }
+
+
+def admin_client(settings: Settings, user: str) -> AdminClient:
+    return AdminClient(client_config(settings, user))
+
+
+def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer:
+    """A consumer that sees committed records only, commits nothing by itself and starts at the beginning."""
+    defaults = {
+        "group_id": group,
+        "isolation_level": "read_committed",
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "fetch_wait_max_ms": 5,
+        "enable_partition_eof": False,
+    }
+    return Consumer(client_config(settings, user, **(defaults | more)))
+
+
+def state_consumer(settings: Settings, user: str, group: str) -> Consumer:
+    """A consumer for `StateView` and `read_to_end`: it says when a partition's end is reached."""
+    return consumer(settings, user, group, enable_partition_eof=True)
+
+
+def producer(settings: Settings, user: str, **more: Any) -> Producer:
+    """A producer whose records are placed as Kafka's Java clients would place them."""
+    defaults = {"enable_idempotence": True, "linger_ms": 0, "partitioner": "murmur2_random", "compression_type": "lz4"}
+    return Producer(client_config(settings, user, **(defaults | more)))
+
+
+def ensure_topics(admin: AdminClient, topics: Iterable[Topic], replication_factor: int) -> None:
+    """Make the topics that are not there and set the configuration of those that are; raises KafkaException."""
+    wanted = {topic.name: topic.new_topic(replication_factor) for topic in topics}
+    present: list[ConfigResource] = []
+    for name, made in admin.create_topics(list(wanted.values()), request_timeout=30).items():
+        try:
+            made.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+            present.append(ConfigResource(ResourceType.TOPIC, name, set_config=wanted[name].config))
+    if present:
+        for changed in admin.alter_configs(present, request_timeout=30).values():
+            changed.result()
+
+
+class StateView(Generic[V]):
+    """The last value of each key of a compacted topic, followed in a thread of its own.
+
+    `start` returns when everything that was in the topic at that moment has been read, so whoever decides by the view
+    never decides by half of it. `on_change` is called in the view's thread, after the view has changed.
+    """
+
+    def __init__(
+        self,
+        make_consumer: Callable[[], Consumer],
+        topic: str,
+        decode: Callable[[bytes], V],
+        on_change: Callable[[str, V | None], None] | None = None,
+    ) -> None:
+        self._make_consumer, self._topic, self._decode, self._on_change = make_consumer, topic, decode, on_change
+        self._values: dict[str, V] = {}
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Read the topic to its present end, then follow it; raises KafkaException when the topic cannot be read."""
+        source = self._make_consumer()
+        partitions = source.list_topics(self._topic, timeout=timeout).topics[self._topic].partitions
+        if not partitions:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"{self._topic} does not exist"))
+        source.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        for message in read_to_end(source, len(partitions), timeout):
+            self._take(message)
+        self._thread = threading.Thread(target=self._follow, args=(source,), name=f"view {self._topic}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread:
+            self._thread.join(5)
+
+    def get(self, key: str) -> V | None:
+        return self._values.get(key)
+
+    def wait_for(self, key: str, condition: Callable[[V | None], bool], timeout: float) -> V | None:
+        """The value of `key` once `condition` holds of it, or whatever it is after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: condition(self._values.get(key)), timeout)
+            return self._values.get(key)
+
+    def values(self) -> list[V]:
+        return list(self._values.values())
+
+    def _follow(self, source: Consumer) -> None:
+        try:
+            while not self._stopping.is_set():
+                message = source.poll(0.1)
+                if message is None:
+                    continue
+                error = message.error()
+                if error is None:
+                    self._take(message)
+                elif error.fatal():
+                    raise KafkaException(error)
+                elif error.code() != KafkaError._PARTITION_EOF:
+                    log.warning("state topic cannot be read just now", topic=self._topic, reason=str(error))
+        except Exception as failure:  # a view that died must be seen by whoever decides by it
+            self.failure = failure
+            log.exception("state topic is no longer followed", topic=self._topic)
+        finally:
+            source.close()
+
+    def _take(self, message: Message) -> None:
+        key, value = (message.key() or b"").decode(), message.value()
+        decoded = None if value is None else self._decode(value)
+        with self._changed:
+            if decoded is None:
+                self._values.pop(key, None)
+            else:
+                self._values[key] = decoded
+            self._changed.notify_all()
+        if self._on_change:
+            self._on_change(key, decoded)
+
+
+def read_to_end(source: Consumer, partitions: int, timeout: float = 60.0) -> Iterator[Message]:
+    """What the `partitions` assigned to `source` hold up to their last stable offsets.
+
+    `source` must announce the ends itself (`state_consumer` does): offsets are not contiguous (control records,
+    compaction), so no arithmetic on them tells where the end is. Raises KafkaException on errors of the broker and
+    after `timeout` seconds in which nothing came.
+    """
+    ended: set[int | None] = set()
+    while len(ended) < partitions:
+        message = source.poll(timeout)
+        if message is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "a state topic could not be read to its end"))
+        error = message.error()
+        if error is None:
+            yield message
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ended.add(message.partition())
+        else:
+            raise KafkaException(error)

@@ -1,0 +1,66 @@
+"""Settings of every process: one place, read from the environment (`TONGSHU_…`) and from secret files.
+
+The embedded exchange and the containers set the same names; a secret is a file of its own in the folder
+`TONGSHU_SECRETS` (`/run/secrets` in a container), so that no password stands in an environment or a command line.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SecretMissing(Exception):
+    """A secret file that this process needs is not there or cannot be read."""
+
+
+class Settings(BaseSettings):
+    """Where the parts are, and the limits a place may want to change."""
+
+    model_config = SettingsConfigDict(env_prefix="TONGSHU_", frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    registry_url: str = "http://127.0.0.1:8080/apis/ccompat/v7"
+    connect_url: str = "http://127.0.0.1:8083"
+    postgres_host: str = "127.0.0.1"
+    postgres_port: int = 5432
+    postgres_database: str = "tongshu"
+    redis_host: str = "127.0.0.1"
+    redis_port: int = 6379
+    http_host: str = "127.0.0.1"
+    http_port: int = 8000
+    catalog_url: str = "http://127.0.0.1:8001"
+    secrets: Path = Path("/run/secrets")
+
+    log_level: str = "INFO"
+    replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
+    cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")
+    share_partitions: int = Field(
+        default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."
+    )
+    delete_retention_hours: int = Field(
+        default=7 * 24, description="How long tombstones stay: a reader away for longer must start from the beginning."
+    )
+    max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
+
+    @property
+    def connect_registry_url(self) -> str:
+        """The registry's v2 API, which the Avro converter of Connect speaks."""
+        return self.registry_url.removesuffix("/apis/ccompat/v7") + "/apis/registry/v2"
+
+    def secret(self, name: str) -> str:
+        """The secret kept in the file `name`; raises SecretMissing."""
+        path = self.secrets / name
+        try:
+            return path.read_text().strip()
+        except OSError as error:
+            raise SecretMissing(f"the secret {name!r} cannot be read from {path}: {error.strerror}") from error
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings, read once."""
+    return Settings()
