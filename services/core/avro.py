@@ -16,6 +16,7 @@ from typing import Any
 import avro.compatibility
 import avro.schema
 import fastavro
+import httpx
 import structlog
 from confluent_kafka.schema_registry import ConfigCompatibilityLevel, Schema, SchemaRegistryClient, ServerConfig
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -34,6 +35,10 @@ class UnknownSchema(Exception):
     """A schema id that the registry does not know."""
 
 
+class SchemaRefused(Exception):
+    """A schema that does not go with what its subject already holds."""
+
+
 class RegistryUnavailable(Exception):
     """The registry cannot be asked just now; the bytes may be fine."""
 
@@ -47,9 +52,7 @@ def load(name: str) -> dict[str, Any]:
 def incompatibilities(reader: Mapping[str, Any], writer: Mapping[str, Any]) -> list[str]:
     """Why data written with `writer` cannot be read with `reader`; empty when it can."""
     checker = avro.compatibility.ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
-    result = checker.get_compatibility(
-        avro.schema.parse(json.dumps(reader)), avro.schema.parse(json.dumps(writer))
-    )
+    result = checker.get_compatibility(avro.schema.parse(json.dumps(reader)), avro.schema.parse(json.dumps(writer)))
     if result.compatibility is avro.compatibility.SchemaCompatibilityType.compatible:
         return []
     return [f"{where}: {what}" for where, what in zip(sorted(result.locations), sorted(result.messages), strict=False)]
@@ -67,8 +70,7 @@ class Registry:
     def register(self, subject: str, schema: Mapping[str, Any], compatibility: str | None = None) -> int:
         """The id of `schema` under `subject`, registered if it is new.
 
-        `compatibility` (BACKWARD, FULL, …) becomes the subject's rule. Raises RegistryUnavailable, and
-        SchemaRegistryError when the registry refuses the schema.
+        `compatibility` (BACKWARD, FULL, …) becomes the subject's rule. Raises SchemaRefused and RegistryUnavailable.
         """
         text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
         if (subject, text) in self._ids:
@@ -78,12 +80,11 @@ class Registry:
             if compatibility:
                 rule = ConfigCompatibilityLevel(compatibility)
                 self._client.set_config(subject, ServerConfig(compatibility=rule))
-                )
         except SchemaRegistryError as error:
             if error.http_status_code >= 500:
                 raise RegistryUnavailable(str(error)) from error
-            raise
-        except OSError as error:
+            raise SchemaRefused(f"{subject}: {error.error_message}") from error
+        except (OSError, httpx.HTTPError) as error:
             raise RegistryUnavailable(str(error)) from error
         self._ids[subject, text] = schema_id
         return schema_id
@@ -97,7 +98,7 @@ class Registry:
                 if error.http_status_code == 404:
                     raise UnknownSchema(f"the registry does not know schema {schema_id}") from error
                 raise RegistryUnavailable(str(error)) from error
-            except Exception as error:
+            except (OSError, httpx.HTTPError) as error:
                 raise RegistryUnavailable(str(error)) from error
             self._raw[schema_id] = json.loads(text or "null")
         return self._raw[schema_id]

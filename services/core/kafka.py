@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from services.core.settings import Settings
 
@@ -88,19 +88,16 @@ def producer(settings: Settings, user: str, **more: Any) -> Producer:
 
 
 def ensure_topics(admin: AdminClient, topics: Iterable[Topic], replication_factor: int) -> None:
-    """Make the topics that are not there and set the configuration of those that are; raises KafkaException."""
-    wanted = {topic.name: topic.new_topic(replication_factor) for topic in topics}
-    present: list[ConfigResource] = []
-    for name, made in admin.create_topics(list(wanted.values()), request_timeout=30).items():
+    """Make the topics that are not there; raises KafkaException."""
+    missing = [topic.new_topic(replication_factor) for topic in topics]
+    if not missing:
+        return
+    for made in admin.create_topics(missing, request_timeout=30).values():
         try:
             made.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-            present.append(ConfigResource(ResourceType.TOPIC, name, set_config=wanted[name].config))
-    if present:
-        for changed in admin.alter_configs(present, request_timeout=30).values():
-            changed.result()
 
 
 class StateView(Generic[V]):

@@ -1,0 +1,72 @@
+"""The Debezium connector of a mount: one per resource, so that a failing source stops only its own."""
+
+from __future__ import annotations
+
+from services.catalog.source import SourceDatabase
+from services.core.connect import avro_converters
+from services.core.kafka import HOUR_MS, Topic
+from services.core.settings import Settings
+
+
+def change_topic(settings: Settings, system: str, schema: str, table: str) -> Topic:
+    """The change topic of a table: compacted, so that a later grant is served from it and not from the source."""
+    # a relay that is away for less than this misses nothing, not even a step between two states of a row
+    kept = str(settings.delete_retention_hours * HOUR_MS)
+    return Topic(
+        f"cdc.{system}.{schema}.{table}",
+        partitions=settings.cdc_partitions,
+        compacted=True,
+        # a relay that is away for less than this misses nothing, not even a step between two states of a row
+        config={
+            name: str(settings.delete_retention_hours * HOUR_MS)
+            for name in ("delete.retention.ms", "min.compaction.lag.ms")
+        },
+    )
+
+
+def connector_name(resource: str) -> str:
+    return f"mount.{resource}"
+
+
+def connector_config(
+    settings: Settings, source: SourceDatabase, *, resource: str, system: str, schema: str, table: str
+) -> dict[str, str]:
+    """The connector's configuration; why each value is what it is stands beside it."""
+    slot = f"tongshu_{resource}"
+    return {
+        "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+        "tasks.max": "1",
+        "plugin.name": "pgoutput",
+        "database.hostname": source.host,
+        "database.port": str(source.port),
+        "database.dbname": source.database,
+        "database.user": source.username,
+        "database.password": source.password,
+        "slot.name": slot,
+        "publication.name": slot,
+        "publication.autocreate.mode": "filtered",
+        "topic.prefix": f"cdc.{system}",
+        "schema.include.list": schema,
+        "table.include.list": f"{schema}.{table}",
+        # connectors of one system share a topic prefix, and JMX names must differ all the same
+        "custom.metric.tags": f"resource={resource}",
+        "snapshot.mode": "initial",
+        # the default of 500 ms is most of the time that a change spends on its way
+        "poll.interval.ms": "5",
+        "max.batch.size": "4096",
+        "max.queue.size": "16384",
+        # money and IDs are never floats
+        "decimal.handling.mode": "precise",
+        "time.precision.mode": "adaptive_time_microseconds",
+        # a quiet table's slot must not hold the source's log for ever: a message moves it, and no table is needed
+        "heartbeat.interval.ms": "10000",
+        "heartbeat.action.query": "select pg_logical_emit_message(false, 'tongshu', 'heartbeat')",
+        "message.prefix.exclude.list": ".*",
+        "exactly.once.support": "required",
+        "transaction.boundary": "poll",
+        "producer.override.linger.ms": "0",
+        "producer.override.compression.type": "lz4",
+        "topic.creation.default.replication.factor": str(settings.replication_factor),
+        "topic.creation.default.partitions": "1",
+        **avro_converters(settings),
+    }

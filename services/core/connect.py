@@ -1,0 +1,95 @@
+"""Kafka Connect's REST API, and how the exchange's connectors are set up.
+
+The catalogue makes a connector per mount, the bootstrap one for the outboxes; both want the same worker to be asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from services.core.settings import Settings
+
+
+class ConnectRefused(Exception):
+    """Connect did not take a connector, or its task failed; the reason is in Connect's own words."""
+
+
+class Connect:
+    """One Connect cluster. Every method raises ConnectRefused when the worker cannot be reached or says no."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._http = httpx.Client(
+            base_url=settings.connect_url, auth=("tongshu", settings.secret("connect_rest_password")), timeout=30
+        )
+
+    def put(self, name: str, config: Mapping[str, str]) -> None:
+        """Make the connector, or change its configuration if it is there."""
+        self._ask("PUT", f"/connectors/{name}/config", json=dict(config))
+
+    def delete(self, name: str) -> None:
+        """Remove the connector; fine if there is none."""
+        self._ask("DELETE", f"/connectors/{name}", missing_is_fine=True)
+
+    def wait_until_running(self, name: str, timeout: float) -> None:
+        """Return when the connector and its task run; raises ConnectRefused with the task's own reason if they fail."""
+        deadline = time.monotonic() + timeout
+        state = "it was not there yet"
+        while time.monotonic() < deadline:
+            status = self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True)
+            if status:
+                parts = [status["connector"], *status["tasks"]]
+                failed = next((part for part in parts if part["state"] == "FAILED"), None)
+                if failed:
+                    raise ConnectRefused(_cause(failed.get("trace", "")))
+                if status["tasks"] and all(part["state"] == "RUNNING" for part in parts):
+                    return
+                state = ", ".join(part["state"] for part in parts)
+            time.sleep(0.05)
+        raise ConnectRefused(f"connector {name} was not running after {timeout:.0f} s ({state})")
+
+    def _ask(self, method: str, path: str, *, missing_is_fine: bool = False, json: Any = None) -> Any:
+        # a worker that rebalances answers 409 and asks to be asked again
+        for _ in range(60):
+            try:
+                answer = self._http.request(method, path, json=json)
+            except httpx.HTTPError as error:
+                raise ConnectRefused(f"Connect cannot be reached: {type(error).__name__}") from error
+            if answer.status_code != httpx.codes.CONFLICT:
+                break
+            time.sleep(0.25)
+        if answer.status_code == httpx.codes.NOT_FOUND and missing_is_fine:
+            return None
+        if answer.is_error:
+            raise ConnectRefused(_message(answer))
+        return answer.json() if answer.content else None
+
+
+def avro_converters(settings: Settings) -> dict[str, str]:
+    """Key and value as Avro in Confluent wire format, registered as TopicNameStrategy names them."""
+    one = {
+        "": "io.apicurio.registry.utils.converter.AvroConverter",
+        ".apicurio.registry.url": settings.connect_registry_url,
+        ".apicurio.registry.auto-register": "true",
+        ".apicurio.registry.find-latest": "true",
+        ".apicurio.registry.as-confluent": "true",
+        ".apicurio.registry.use-id": "contentId",
+        ".apicurio.registry.headers.enabled": "false",
+    }
+    return {f"{side}.converter{name}": value for side in ("key", "value") for name, value in one.items()}
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"Connect answered {answer.status_code}"
+
+
+def _cause(trace: str) -> str:
+    """The innermost reason of a Java stack trace, which is the one people can act on."""
+    lines = [line for line in trace.splitlines() if line and not line.startswith("\t")]
+    return lines[-1].removeprefix("Caused by: ") if lines else "the task failed without a reason"

@@ -1,0 +1,43 @@
+"""The demand side's process: its API, over a view of what the catalogue has published."""
+
+from __future__ import annotations
+
+from services.core import db, telemetry
+from services.core.avro import Codec, Registry
+from services.core.http import application, serve
+from services.core.kafka import StateView, admin_client, state_consumer
+from services.core.settings import settings
+from services.demand.api import Demands, router
+from services.demand.broker import Broker
+from services.demand.events import Publisher
+
+
+def main() -> None:
+    here = settings()
+    telemetry.start("demand", here.log_level)
+    engine = db.engine(here, "demand")
+    registry = Registry(here.registry_url)
+    resources = StateView(
+        lambda: state_consumer(here, "demand", "demand.resources"),
+        "catalog.resources",
+        Codec(registry, "catalog.resources").decode,
+    )
+    resources.start()
+    demands = Demands(
+        settings=here,
+        session=db.sessions(engine),
+        publisher=Publisher(registry),
+        broker=Broker(admin_client(here, "demand"), here),
+        resources=resources,
+    )
+    checks = {
+        "database": lambda: db.is_ready(engine),
+        "catalogue state": lambda: str(resources.failure) if resources.failure else None,
+    }
+    app = application("demand", checks)
+    app.include_router(router(demands))
+    serve(app, here)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""The demand side's API, `/api/demand/v1`. All of it is the operator's, for now."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import httpx
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from services.core.identity import Operator
+from services.core.kafka import StateView
+from services.core.problems import Problem
+from services.core.settings import Settings
+from services.demand import store
+from services.demand.broker import Broker, user_of
+from services.demand.domain import grant as domain
+from services.demand.events import Publisher
+
+# How long a request waits for a resource that the catalogue has just published to arrive here.
+_STATE_LAG_SECONDS = 3.0
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+class GrantIn(Strict):
+    resource: str
+    department: str
+    items: list[str]
+    masks: dict[str, dict[str, Any]] = {}
+    row_filter: Annotated[str, Field(max_length=4_000)] | None = None
+    channels: list[Literal["topic"]] = ["topic"]
+    purpose: str
+    valid_from: AwareDatetime | None = None
+    valid_to: AwareDatetime | None = None
+
+
+class GrantedItem(Strict):
+    name: str
+    mask: str | None
+
+
+class GrantOut(Strict):
+    id: str
+    thread: str
+    state: str
+    resource: str
+    contract_version: str
+    department: str
+    items: list[GrantedItem]
+    row_filter: str | None
+    channels: list[str]
+    purpose: str
+    valid_from: datetime
+    valid_to: datetime | None
+    topic: str
+
+
+class Credentials(Strict):
+    """Shown once; asking again makes a new password and ends the old one."""
+
+    username: str
+    password: str
+    mechanism: Literal["SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    group_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What the routes need to do their work."""
+
+    settings: Settings
+    session: Callable[[], Session]
+    publisher: Publisher
+    broker: Broker
+    resources: StateView[dict[str, Any]]
+
+
+def router(demands: Demands) -> APIRouter:
+    """The routes over `demands`."""
+    routes = APIRouter(prefix="/api/demand/v1")
+    catalogue = httpx.Client(
+        base_url=demands.settings.catalog_url,
+        headers={"Authorization": f"Bearer {demands.settings.secret('operator_token')}"},
+        timeout=10,
+    )
+
+    def require_department(slug: str) -> None:
+        try:
+            answer = catalogue.get(f"/api/catalog/v1/departments/{slug}")
+        except httpx.HTTPError as error:
+            detail = "The catalogue cannot be asked whether the department exists; try again."
+            raise Problem(503, "catalogue-unavailable", "The catalogue does not answer", detail) from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise Problem(404, "department-unknown", "No such department", f"There is no department {slug!r}.")
+        answer.raise_for_status()
+
+    @routes.post("/departments/{slug}/credentials", status_code=201)
+    def issue_credentials(slug: str, viewer: Operator) -> Credentials:
+        """A broker user for the department's own Kafka clients, or a new password for the one it has."""
+        require_department(slug)
+        password = demands.broker.issue_credentials(slug)
+        with demands.session() as session, session.begin():
+            facts = {"username": user_of(slug)}
+            demands.publisher.happened(session, "credentials_issued", slug, slug, slug, viewer.name, facts)
+        return Credentials(username=user_of(slug), password=password, group_prefix=f"{slug}.")
+
+    @routes.post("/grants", status_code=201)
+    def grant(asked: GrantIn, viewer: Operator) -> GrantOut:
+        """Grant data: the share topic and the right to read it are there when this returns, data follows by itself."""
+        require_department(asked.department)
+        resource = demands.resources.wait_for(
+            asked.resource, lambda state: state is not None and state["mount"] is not None, _STATE_LAG_SECONDS
+        )
+        if resource is None:
+            raise Problem(404, "resource-unknown", "No such resource", f"There is no resource {asked.resource!r}.")
+        now = datetime.now(UTC)
+        terms = domain.Asked(
+            department=asked.department,
+            items=asked.items,
+            masks=asked.masks,
+            row_filter=asked.row_filter,
+            purpose=asked.purpose,
+            valid_from=asked.valid_from or now,
+            valid_to=asked.valid_to,
+        )
+        errors = [asdict(defect) for defect in domain.defects(terms, resource)]
+        if errors:
+            detail = "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors)
+            raise Problem(422, "grant-invalid", "This cannot be granted", detail, errors=errors)
+        grant_id = uuid.uuid4().hex[:12]
+        granted = store.Grant(
+            id=grant_id,
+            thread=str(uuid.uuid4()),
+            state="active",
+            resource=asked.resource,
+            contract_version=resource["contract_version"],
+            department=asked.department,
+            items=domain.granted_items(terms),
+            row_filter=asked.row_filter,
+            channels=list(asked.channels),
+            purpose=asked.purpose,
+            valid_from=terms.valid_from,
+            valid_to=terms.valid_to,
+            topic=f"share.{asked.department}.{grant_id}",
+            granted_by=viewer.name,
+            updated_at=now,
+        )
+        # before the grant is known to anyone: the relay must find the topic when it learns of the grant
+        demands.broker.make_share_topic(granted.topic)
+        demands.broker.open(granted.topic, granted.department)
+        with demands.session() as session, session.begin():
+            session.add(granted)
+            session.flush()
+            demands.publisher.grant(session, granted, "grant_opened", viewer.name)
+            return GrantOut.model_validate(granted)
+
+    @routes.get("/grants")
+    def list_grants(viewer: Operator) -> list[GrantOut]:
+        with demands.session() as session:
+            return [
+                GrantOut.model_validate(one) for one in session.scalars(select(store.Grant).order_by(store.Grant.id))
+            ]
+
+    @routes.get("/grants/{grant_id}")
+    def read_grant(grant_id: str, viewer: Operator) -> GrantOut:
+        with demands.session() as session:
+            found = session.get(store.Grant, grant_id)
+            if found is None:
+                raise _no_grant(grant_id)
+            return GrantOut.model_validate(found)
+
+    @routes.delete("/grants/{grant_id}")
+    def revoke(grant_id: str, viewer: Operator) -> GrantOut:
+        """Revoke a grant: delivery stops, and the broker refuses the department's reads."""
+        with demands.session() as session, session.begin():
+            found = session.get(store.Grant, grant_id, with_for_update=True)
+            if found is None:
+                raise _no_grant(grant_id)
+            if found.state == "active":
+                found.state, found.updated_at = "revoked", datetime.now(UTC)
+                demands.publisher.grant(session, found, "grant_revoked", viewer.name)
+            answer = GrantOut.model_validate(found)
+        demands.broker.close(answer.topic, answer.department)
+        return answer
+
+    return routes
+
+
+def _no_grant(grant_id: str) -> Problem:
+    return Problem(404, "grant-unknown", "No such grant", f"There is no grant {grant_id!r}.")

@@ -1,0 +1,1 @@
+"""What is true of demands and grants: no I/O, no framework."""

@@ -1,0 +1,68 @@
+"""What the demand side tells the others: `demand.grants` (state) and `demand.events` (what happened)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.core.avro import Codec, Registry
+from services.core.db import Event, emit
+from services.core.kafka import Topic
+from services.demand.store import Grant, outbox
+
+GRANTS = Topic("demand.grants", compacted=True)
+EVENTS = Topic("demand.events")
+SOURCE = "/tongshu/demand"
+
+
+class Publisher:
+    """Writes the demand side's events into its outbox."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._grants, self._events = Codec(registry, GRANTS.name), Codec(registry, EVENTS.name)
+
+    def grant(self, session: Session, grant: Grant, event: str, actor: str) -> None:
+        """The full state of a grant, and the event that brought it about."""
+        state = {column.name: getattr(grant, column.name) for column in Grant.__table__.columns}
+        self._emit(session, GRANTS, grant.id, self._grants.encode(state), event, grant.thread)
+        facts = {"resource": grant.resource, "topic": grant.topic, "state": grant.state}
+        self.happened(session, event, grant.id, grant.department, grant.thread, actor, facts)
+
+    def happened(
+        self,
+        session: Session,
+        event: str,
+        subject: str,
+        department: str,
+        thread: str,
+        actor: str,
+        facts: dict[str, str],
+    ) -> None:
+        value: dict[str, Any] = {
+            "type": f"cn.tongshu.demand.{event}.v1",
+            "subject": subject,
+            "actor": actor,
+            "department": department,
+            "thread": thread,
+            "occurred_at": datetime.now(UTC),
+            "data": facts,
+        }
+        self._emit(session, EVENTS, subject, self._events.encode(value), event, thread)
+
+    @staticmethod
+    def _emit(session: Session, topic: Topic, key: str, payload: bytes, event: str, thread: str) -> None:
+        emit(
+            session,
+            outbox,
+            Event(
+                topic=topic.name,
+                key=key,
+                payload=payload,
+                type=f"cn.tongshu.demand.{event}.v1",
+                source=SOURCE,
+                subject=key,
+                thread=thread,
+            ),
+        )

@@ -1,0 +1,36 @@
+"""The relay's process; beside it an HTTP door that says whether data flows."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import uvicorn
+
+from services.core import telemetry
+from services.core.avro import Registry
+from services.core.http import application
+from services.core.kafka import admin_client
+from services.core.settings import settings
+from services.sync.live import Live
+from services.sync.relay.worker import Relay
+
+
+def main() -> None:
+    here = settings()
+    telemetry.start("sync", here.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    relay = Relay(here, Registry(here.registry_url), admin_client(here, "sync"))
+    live = Live(here)
+    app = application("sync", {"relay": relay.why_not_ready})
+    door = uvicorn.Server(
+        uvicorn.Config(app, host=here.http_host, port=here.http_port, log_config=None, access_log=False)
+    )
+    threading.Thread(target=door.run, name="http", daemon=True).start()
+    relay.run(stop, on_idle=lambda: live.show(relay.figures))
+
+
+if __name__ == "__main__":
+    main()

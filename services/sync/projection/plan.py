@@ -1,0 +1,181 @@
+"""Plans: what to do with each field of a change for one grant, worked out once per writer schema and grant.
+
+A plan holds the Avro schemas of the share topic's key and value. Fields of the row are optional with a null default,
+so that a grant which gains or loses an item keeps the topic FULL-compatible.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from services.core import masks, rowfilter
+from services.sync.projection import values
+
+Row = Mapping[str, Any]
+
+
+class NotAnEnvelope(Exception):
+    """The schema is not that of a Debezium change, or lacks a column that the contract needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column to read: the item it holds and how its values are read."""
+
+    item: str
+    column: str
+    read: values.Read
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A granted item: its column, and its mask (None: in clear)."""
+
+    source: Column
+    mask: masks.Mask | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How one grant sees the changes written with one schema."""
+
+    grant: str
+    contract_version: str
+    system: str
+    secret: bytes
+    shown: Sequence[Shown]
+    key: Sequence[Shown]
+    filtered: Sequence[Column]
+    matches: Callable[[Row], bool] | None
+    key_schema: dict[str, Any]
+    value_schema: dict[str, Any]
+
+
+def grant_secret(master: bytes, grant: str) -> bytes:
+    """The key of a grant's pseudonyms, so that no two departments can join by them."""
+    return hmac.new(master, grant.encode(), sha256).digest()
+
+
+def compile_plan(
+    writer: Mapping[str, Any], resource: Mapping[str, Any], grant: Mapping[str, Any], master: bytes
+) -> Plan:
+    """The plan of `grant` for changes of `resource` written with the Avro schema `writer`.
+
+    Raises NotAnEnvelope, and MaskError or FilterError when the grant does not fit the resource (which the demand side
+    refuses; this is the second lock).
+    """
+    columns = _row_columns(writer)
+    items = {item["name"]: item for item in resource["items"]}
+    granted = {one["name"]: masks.parse(json.loads(one["mask"])) if one["mask"] else None for one in grant["items"]}
+    if unknown := sorted(set(granted) - set(items)):
+        raise NotAnEnvelope(f"the contract has no item {', '.join(unknown)}")
+
+    def column(name: str) -> Column:
+        item = items[name]
+        if item["column"] not in columns:
+            raise NotAnEnvelope(f"the change has no column {item['column']!r}")
+        return Column(name, item["column"], values.reader(item["type"], columns[item["column"]]))
+
+    def type_of(name: str, mask: masks.Mask | None) -> Any:
+        kind = items[name]["type"]
+        return values.share_type(mask.result_type(kind) if mask else kind, columns[items[name]["column"]])
+
+    # A masked key would not tell rows apart, so a key that is not shown in clear is a pseudonym.
+    hidden = masks.parse({"kind": "pseudonym"})
+    key = [
+        Shown(column(name), None if name in granted and granted[name] is None else hidden)
+        for name, item in items.items()
+        if item["key"]
+    ]
+    shown = [Shown(column(name), mask) for name, mask in granted.items()]
+    row_filter = rowfilter.parse(grant["row_filter"]) if grant["row_filter"] else None
+    if row_filter:
+        row_filter.check({name: item["type"] for name, item in items.items()})
+    fields = [
+        {"name": one.source.item, "type": ["null", type_of(one.source.item, one.mask)], "default": None,
+         "doc": items[one.source.item]["title"]}
+        for one in shown
+    ]  # fmt: skip
+    keys = [
+        {"name": one.source.item, "type": type_of(one.source.item, one.mask), "doc": items[one.source.item]["title"]}
+        for one in key
+    ]
+    return Plan(
+        grant=grant["id"],
+        contract_version=grant["contract_version"],
+        system=resource["mount"]["system"],
+        secret=grant_secret(master, grant["id"]),
+        shown=shown,
+        key=key,
+        filtered=[column(name) for name in sorted(row_filter.items())] if row_filter else [],
+        matches=row_filter.matches if row_filter else None,
+        key_schema=_named(grant, "Key", "Key of a record; what is not granted in clear is a pseudonym.", keys),
+        value_schema=_change_schema(grant, fields),
+    )
+
+
+def _row_columns(writer: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a change's row and the schemas of their values, without the null branch."""
+    if not isinstance(writer, dict) or writer.get("type") != "record":
+        raise NotAnEnvelope("the schema is not a record")
+    fields = {field["name"]: field["type"] for field in writer["fields"]}
+    if missing := {"before", "after", "source", "op"} - set(fields):
+        raise NotAnEnvelope(f"the schema has no {', '.join(sorted(missing))}")
+    for side in ("before", "after"):
+        branches = fields[side] if isinstance(fields[side], list) else [fields[side]]
+        for branch in branches:
+            if isinstance(branch, dict) and branch.get("type") == "record":
+                return {field["name"]: _without_null(field["type"]) for field in branch["fields"]}
+    raise NotAnEnvelope("the schema has no row")
+
+
+def _without_null(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return next(branch for branch in schema if branch != "null")
+    return schema
+
+
+def _named(grant: Mapping[str, Any], name: str, doc: str, fields: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "type": "record",
+        "namespace": f"cn.tongshu.share.g{grant['id']}",
+        "name": name,
+        "doc": doc,
+        "fields": fields,
+    }
+
+
+def _change_schema(grant: Mapping[str, Any], fields: list[dict[str, Any]]) -> dict[str, Any]:
+    row = {"type": "record", "name": "Row", "doc": "What the grant shows of the row.", "fields": fields}
+    source = {
+        "type": "record",
+        "name": "Source",
+        "doc": "Where the change comes from.",
+        "fields": [
+            {"name": "system", "type": "string", "doc": "Information system."},
+            {"name": "position", "type": "string", "doc": "Position in its log; a key's later change has the greater."},
+            {"name": "committed_at", "type": {"type": "long", "logicalType": "timestamp-micros"},
+             "doc": "When the change was committed in the source database (UTC)."},
+        ],
+    }  # fmt: skip
+    return _named(
+        grant,
+        "Change",
+        f"A change of {grant['resource']} under grant {grant['id']}.",
+        [
+            {
+                "name": "op",
+                "type": "string",
+                "doc": "c created, u updated, d deleted, r read (was there already).",
+            },
+            {"name": "row", "type": ["null", row], "default": None, "doc": "The row; null when it was deleted."},
+            {"name": "source", "type": source, "doc": "Where the change comes from."},
+            {"name": "grant", "type": "string", "doc": "Id of the grant."},
+            {"name": "contract_version", "type": "string", "doc": "Version of the contract."},
+        ],
+    )

@@ -1,0 +1,115 @@
+"""The reference engine: what projection means, in plain Python. Every other engine must equal it byte for byte.
+
+Of each change it decides what one grant sees: whether the row is in the grant's sight before and after, the projected
+key and the projected row. A row that comes into sight is a create, one that leaves it a delete followed by a
+tombstone. A change that touches nothing of what is granted is not delivered: that it happened is not granted either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.sync.projection.plan import Column, Plan, Shown
+from services.sync.projection.values import UNAVAILABLE
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ROW_OPS = frozenset("crud")
+
+
+class UnavailableValue(Exception):
+    """A large value that the change does not carry and that cannot be had from the row before."""
+
+
+class UnknownOperation(Exception):
+    """An operation that concerns no single row (a truncation), or none that we know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """One record for a share topic: `key` and `value` fit the plan's schemas; a value of None is a tombstone."""
+
+    op: str
+    key: dict[str, Any]
+    value: dict[str, Any] | None
+
+
+def committed_at(envelope: Mapping[str, Any]) -> datetime:
+    """When the source committed the change (UTC); microseconds where the connector gives them."""
+    source = envelope["source"]
+    micros = source.get("ts_us")
+    return _EPOCH + timedelta(microseconds=micros if micros is not None else source["ts_ms"] * 1_000)
+
+
+def project(plan: Plan, envelope: Mapping[str, Any], *, catching_up: bool = False) -> Iterator[Projected]:
+    """What the plan's grant sees of a decoded change, in order of delivery.
+
+    `catching_up` reads changes that may have been compacted: every row in sight is then delivered, as a read.
+    Raises WrongType, UnavailableValue, UnknownOperation, and KeyError when the envelope lacks a part.
+    """
+    op, before, after = envelope["op"], envelope["before"], envelope["after"]
+    if op not in _ROW_OPS:
+        raise UnknownOperation(f"operation {op!r} is not the change of one row")
+    was_seen = before is not None and _in_sight(plan, before, None)
+    is_seen = after is not None and _in_sight(plan, after, before)
+    if is_seen:
+        if catching_up or op == "r":
+            seen_as = "r"
+        elif not was_seen:
+            seen_as = "c"
+        elif _same(plan, before, after):
+            return
+        else:
+            seen_as = "u"
+        yield Projected(seen_as, _key(plan, after), _change(plan, envelope, seen_as, _row(plan, after, before)))
+    elif was_seen:
+        key = _key(plan, before)
+        yield Projected("d", key, _change(plan, envelope, "d", None))
+        yield Projected("tombstone", key, None)
+
+
+def _read(column: Column, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Any:
+    value = row[column.column]
+    if value == UNAVAILABLE:
+        value = before[column.column] if before is not None else UNAVAILABLE
+        if value == UNAVAILABLE:
+            raise UnavailableValue(f"the value of {column.item!r} is not in the change")
+    return None if value is None else column.read(value)
+
+
+def _in_sight(plan: Plan, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+    if plan.matches is None:
+        return True
+    return plan.matches({column.item: _read(column, row, before) for column in plan.filtered})
+
+
+def _same(plan: Plan, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return all(after[one.source.column] in (before[one.source.column], UNAVAILABLE) for one in (*plan.shown, *plan.key))
+
+
+def _show(one: Shown, value: Any, secret: bytes) -> Any:
+    return value if one.mask is None else one.mask.apply(value, secret)
+
+
+def _key(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
+    return {one.source.item: _show(one, _read(one.source, row, None), plan.secret) for one in plan.key}
+
+
+def _row(plan: Plan, after: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {one.source.item: _show(one, _read(one.source, after, before), plan.secret) for one in plan.shown}
+
+
+def _change(plan: Plan, envelope: Mapping[str, Any], op: str, row: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "op": op,
+        "row": row,
+        "source": {
+            "system": plan.system,
+            "position": f"{envelope['source'].get('lsn') or 0:016x}",
+            "committed_at": committed_at(envelope),
+        },
+        "grant": plan.grant,
+        "contract_version": plan.contract_version,
+    }

@@ -1,0 +1,548 @@
+"""The relay: every granted change, once, from `cdc.*` to `share.*`.
+
+Guarantee: records, manifests, quarantine entries, progress and source offsets of a batch are one Kafka transaction. On
+any failure of a transaction the producer is thrown away, a new one with the same transactional id fences whatever was
+still in flight, and the worker goes on from what the broker says is committed. (librdkafka lacks KIP-890: after a
+transaction request that timed out, no other transaction may begin in the same epoch.)
+
+A new grant gets what exists first: a catch-up lane reads the change topic from its beginning, beside the live stream,
+until it has reached the live position of the partition; from that offset on, the live stream serves the grant. Live
+changes come first: between two of their batches a lane gets one slice.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from services.core import merkle
+from services.core.avro import (
+    Codec,
+    NotAvro,
+    Registry,
+    RegistryUnavailable,
+    SchemaRefused,
+    UnknownSchema,
+    wire_schema_id,
+)
+from services.core.kafka import StateView, consumer, ensure_topics, producer, read_to_end, state_consumer
+from services.core.masks import MaskError
+from services.core.rowfilter import FilterError
+from services.core.settings import Settings
+from services.sync.projection.plan import NotAnEnvelope, Plan, compile_plan
+from services.sync.projection.reference import UnavailableValue, UnknownOperation, committed_at, project
+from services.sync.projection.values import WrongType
+from services.sync.relay.manifest import Tally
+from services.sync.relay.routes import Route, State, build
+from services.sync.topics import DELIVERIES, PROGRESS, quarantine
+
+log = structlog.get_logger()
+
+GROUP = "sync.relay"
+LIVE_BATCH = 2_000
+LANE_SLICE = 500
+TRANSACTION_TIMEOUT_SECONDS = 30.0
+
+Partition = tuple[str, int]
+
+
+class DeliveryFailed(Exception):
+    """The broker did not take a record of the open transaction."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """A grant that catches up with a partition; `cursor` is the next offset it reads."""
+
+    grant: str
+    partition: Partition
+    cursor: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A plan and the ids of its schemas in the registry."""
+
+    plan: Plan
+    key_id: int
+    value_id: int
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the relay has delivered under a grant since it started: for the console, not for the books."""
+
+    records: int = 0
+    last_delivered_at: datetime | None = None
+    latency_max_us: int = -1
+
+
+@dataclass(slots=True)
+class _Filling:
+    """What the open transaction holds so far."""
+
+    now: datetime
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    failed: list[KafkaError] = field(default_factory=list)
+
+
+class Relay:
+    """One relay worker. `run` works until `stop` is set; `why_not_ready` may be asked from any thread."""
+
+    def __init__(self, settings: Settings, registry: Registry, admin: AdminClient, *, worker: int = 0) -> None:
+        self._settings, self._registry, self._admin = settings, registry, admin
+        self._transactional_id = f"sync-relay-{worker}"
+        self._run_id = f"{self._transactional_id}/{uuid.uuid4().hex[:12]}"
+        self._master = bytes.fromhex(settings.secret("pseudonym_key"))
+        self._deliveries = Codec(registry, DELIVERIES.name)
+        self._progress = Codec(registry, PROGRESS.name)
+        self._quarantine = Codec(registry, "quarantine")
+        self._changed = threading.Event()
+        self._resources = self._view("catalog.resources")
+        self._grants = self._view("demand.grants")
+        self._routes: dict[str, Route] = {}
+        self._plans: dict[tuple[int, str, datetime, int], _Compiled] = {}
+        self._live: dict[Partition, int] = {}
+        self._lanes: dict[tuple[str, str, int], Lane] = {}
+        self._merged: set[tuple[str, str, int]] = set()
+        self._unwritten: set[tuple[str, str, int]] = set()
+        self._sequences: dict[str, int] = {}
+        self._subscribed: list[str] = []
+        self._next_begin: datetime | None = None
+        self._lane_consumer: Consumer | None = None
+        self._lane_partition: Partition | None = None
+        self._lane_offset = -1
+        self.figures: dict[str, Figures] = {}
+        self._not_ready: str | None = "starting"
+
+    def why_not_ready(self) -> str | None:
+        """Why data does not flow just now; None when it does."""
+        return self._not_ready
+
+    # -- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event, on_idle: Callable[[], None] = lambda: None) -> None:
+        """Relay until `stop` is set. Raises when a state topic can no longer be followed: it must not go on blind."""
+        self._resources.start()
+        self._grants.start()
+        self._changed.set()
+        self._source = consumer(
+            self._settings, "sync", GROUP, group_protocol="consumer", client_id=f"tongshu-{self._run_id}"
+        )
+        self._producer = self._new_producer()
+        self._not_ready = None
+        try:
+            while not stop.is_set():
+                for view in (self._resources, self._grants):
+                    if view.failure:
+                        raise view.failure
+                try:
+                    self._step()
+                    on_idle()
+                    self._not_ready = None
+                except (KafkaException, DeliveryFailed, RegistryUnavailable) as error:
+                    self._not_ready = f"{type(error).__name__}: {error}"
+                    log.warning("the batch is given up and begun anew", reason=self._not_ready)
+                    stop.wait(0.5)
+                    self._recover(stop)
+        finally:
+            self._source.close()
+            if self._lane_consumer:
+                self._lane_consumer.close()
+            self._resources.stop()
+            self._grants.stop()
+
+    def _step(self) -> None:
+        if self._changed.is_set() or (self._next_begin and datetime.now(UTC) >= self._next_begin):
+            self._changed.clear()
+            self._reroute()
+        batch = self._take()
+        if batch:
+            self._deliver(batch, lanes=None)
+        slice_, lanes = self._take_slice()
+        if slice_:
+            self._deliver(slice_, lanes=lanes)
+        self._merge_lanes(lanes)
+
+    def _take(self) -> list[Message]:
+        """What is there of the live stream: at once what has come, else after a short wait for the first."""
+        first = self._source.poll(0.001 if self._lanes else 0.1)
+        if first is None:
+            return []
+        batch = []
+        position = dict(self._live)
+        for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
+            error = message.error()
+            if error is None:
+                where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+                # a rebalance in between may have taken the partition away, or given it back from an earlier offset
+                if where in self._live and offset >= position[where]:
+                    position[where] = offset + 1
+                    batch.append(message)
+            elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
+                continue
+            else:
+                raise KafkaException(error)
+        return batch
+
+    # -- one transaction ---------------------------------------------------------------------------------------------
+
+    def _deliver(self, batch: list[Message], lanes: list[Lane] | None) -> None:
+        """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
+        tx = _Filling(datetime.now(UTC))
+        self._producer.begin_transaction()
+        for message in batch:
+            self._relay(message, tx, lanes)
+        self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
+        if tx.failed:
+            raise DeliveryFailed(str(tx.failed[0]))
+        self._account(tx)
+        ends = {(str(m.topic()), int(m.partition() or 0)): int(m.offset() or 0) + 1 for m in batch}
+        if lanes is None:
+            self._write_merges(set(ends))
+            offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
+            self._producer.send_offsets_to_transaction(
+                offsets, self._source.consumer_group_metadata(), TRANSACTION_TIMEOUT_SECONDS
+            )
+        else:
+            for lane in lanes:
+                self._produce_progress((lane.grant, *lane.partition), ends[lane.partition], merged=False)
+        self._commit()
+        if lanes is None:
+            self._live.update(ends)
+            self._unwritten -= {mark for mark in self._unwritten if mark[1:] in ends}
+        else:
+            for lane in lanes:
+                lane.cursor = ends[lane.partition]
+        for tally in tx.tallies.values():
+            self._note(tally, tx.now)
+
+    def _commit(self) -> None:
+        self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
+
+    def _relay(self, message: Message, tx: _Filling, lanes: list[Lane] | None) -> None:
+        topic, partition = str(message.topic()), int(message.partition() or 0)
+        route, value = self._routes.get(topic), message.value()
+        if route is None or value is None:  # a tombstone follows a delete, which has made its own
+            return
+        grants = route.live(tx.now)
+        if lanes is not None:
+            catching_up = {lane.grant for lane in lanes}
+            grants = [grant for grant in grants if grant["id"] in catching_up]
+        else:
+            grants = [grant for grant in grants if (grant["id"], topic, partition) in self._merged]
+        if not grants:
+            return
+        if len(value) > self._settings.max_record_bytes:
+            self._set_aside(message, route, None, "oversized", f"{len(value)} bytes", tx)
+            return
+        try:
+            schema_id = wire_schema_id(value)
+            _, envelope = self._registry.decode(value)
+        except NotAvro as error:
+            self._set_aside(message, route, None, "not-avro", str(error), tx)
+            return
+        except UnknownSchema as error:
+            self._set_aside(message, route, None, "unknown-schema", str(error), tx)
+            return
+        for grant in grants:
+            reason = self._project(message, schema_id, envelope, route, grant, tx, catching_up=lanes is not None)
+            if reason:
+                self._set_aside(message, route, grant["id"], *reason, tx)
+
+    def _project(
+        self,
+        message: Message,
+        schema_id: int,
+        envelope: Any,
+        route: Route,
+        grant: State,
+        tx: _Filling,
+        *,
+        catching_up: bool,
+    ) -> tuple[str, str] | None:
+        """Produce what `grant` sees of a change, all of it or nothing; the reason when it cannot be projected."""
+        try:
+            compiled = self._plan(schema_id, route, grant)
+            records = [
+                (
+                    one.op,
+                    self._registry.encode(compiled.key_id, one.key),
+                    None if one.value is None else self._registry.encode(compiled.value_id, one.value),
+                )
+                for one in project(compiled.plan, envelope, catching_up=catching_up)
+            ]
+        except (NotAnEnvelope, UnknownOperation, SchemaRefused, KeyError) as error:
+            return "wrong-shape", str(error)
+        except UnavailableValue as error:
+            return "unavailable-value", str(error)
+        except (WrongType, MaskError, FilterError) as error:
+            return "wrong-type", str(error)
+        except (TypeError, ValueError, OverflowError) as error:
+            # the words of these may quote the value, and a quarantine entry must not
+            return "wrong-type", f"a value does not fit the contract ({type(error).__name__})"
+        if not records:
+            return None
+        tally = tx.tallies.setdefault(grant["id"], Tally(grant))
+        tally.read(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
+        latency = None
+        if not catching_up and envelope["op"] != "r":
+            latency = max(0, int((datetime.now(UTC) - committed_at(envelope)).total_seconds() * 1_000_000))
+        for op, key, value in records:
+            tally.produced(op, latency)
+            self._produce(grant["topic"], key, value, tx, tally)
+        return None
+
+    def _produce(self, topic: str, key: bytes, value: bytes | None, tx: _Filling, tally: Tally) -> None:
+        leaf = merkle.leaf_hash(merkle.record_entry(key, value))
+
+        def taken(error: KafkaError | None, message: Message) -> None:
+            if error is not None:
+                tx.failed.append(error)
+            else:
+                tally.delivered(int(message.partition() or 0), int(message.offset() or 0), leaf)
+
+        while True:
+            try:
+                self._producer.produce(topic, value=value, key=key, on_delivery=taken)
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def _account(self, tx: _Filling) -> None:
+        """A manifest for each grant that got something. Raises DeliveryFailed when a record was not acknowledged."""
+        for grant_id, tally in tx.tallies.items():
+            if tally.acknowledged() != sum(tally.counts.values()):
+                raise DeliveryFailed("the broker has not acknowledged every record in time")
+            self._sequences[grant_id] = self._sequences.get(grant_id, 0) + 1
+            manifest = tally.manifest(self._run_id, self._sequences[grant_id], datetime.now(UTC))
+            self._producer.produce(DELIVERIES.name, key=grant_id, value=self._deliveries.encode(manifest))
+
+    def _set_aside(
+        self, message: Message, route: Route, grant: str | None, reason: str, detail: str, tx: _Filling
+    ) -> None:
+        """Put a change that cannot be relayed into quarantine: where it is and why, none of its data."""
+        value = message.value() or b""
+        topic, partition, offset = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+        entry = {
+            "resource": route.resource["code"],
+            "owner": route.resource["department"],
+            "grant": grant,
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "reason": reason,
+            "detail": detail,
+            "size": len(value),
+            "digest": sha256(value).digest(),
+            "quarantined_at": tx.now,
+        }
+        self._producer.produce(
+            quarantine(route.resource["code"]).name,
+            key=f"{topic}/{partition}/{offset}",
+            value=self._quarantine.encode(entry),
+        )
+        log.warning("change quarantined", topic=topic, partition=partition, offset=offset, grant=grant, reason=reason)
+
+    def _plan(self, schema_id: int, route: Route, grant: State) -> _Compiled:
+        versions = (schema_id, grant["id"], grant["updated_at"], route.resource["version"])
+        if versions not in self._plans:
+            plan = compile_plan(self._registry.schema(schema_id), route.resource, grant, self._master)
+            topic = grant["topic"]
+            self._plans[versions] = _Compiled(
+                plan,
+                self._registry.register(f"{topic}-key", plan.key_schema, "FULL"),
+                self._registry.register(f"{topic}-value", plan.value_schema, "FULL"),
+            )
+        return self._plans[versions]
+
+    def _note(self, tally: Tally, now: datetime) -> None:
+        figures = self.figures.setdefault(tally.grant["id"], Figures())
+        figures.records += tally.acknowledged()
+        figures.last_delivered_at, figures.latency_max_us = now, tally.latency_max_us
+
+    # -- who is served ----------------------------------------------------------------------------------------------
+
+    def _view(self, topic: str) -> StateView[dict[str, Any]]:
+        return StateView(
+            lambda: state_consumer(self._settings, "sync", f"sync.{topic}"),
+            topic,
+            Codec(self._registry, topic).decode,
+            lambda key, value: self._changed.set(),
+        )
+
+    def _reroute(self) -> None:
+        """Take up what the catalogue and the demand side have changed."""
+        routes = build(self._resources.values(), self._grants.values())
+        ensure_topics(
+            self._admin,
+            [quarantine(route.resource["code"]) for topic, route in routes.items() if topic not in self._routes],
+            self._settings.replication_factor,
+        )
+        self._routes = routes
+        topics = sorted(routes)
+        if topics and topics != self._subscribed:
+            self._source.subscribe(
+                topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+            self._subscribed = topics
+        now = datetime.now(UTC)
+        begins = (grant["valid_from"] for route in routes.values() for grant in route.grants)
+        self._next_begin = min((begin for begin in begins if begin > now), default=None)
+        served = {(str(grant["id"]), topic) for topic, route in routes.items() for grant in route.grants}
+        self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[:2] in served}
+        self._place_grants(self._live)
+
+    def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
+        for where in source.committed(partitions, TRANSACTION_TIMEOUT_SECONDS):
+            self._live[where.topic, where.partition] = max(where.offset, 0)
+        mine = {(where.topic, where.partition) for where in partitions}
+        for grant_id, topic, partition, cursor, merged in self._read_progress():
+            mark = (grant_id, topic, partition)
+            if (topic, partition) not in mine:
+                continue
+            if merged:
+                self._merged.add(mark)
+                self._lanes.pop(mark, None)
+            else:
+                self._lanes[mark] = Lane(grant_id, (topic, partition), cursor)
+        self._place_grants(mine)
+        log.info("partitions assigned", partitions=len(mine))
+
+    def _on_revoke(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        self._forget({(where.topic, where.partition) for where in partitions})
+        log.info("partitions given up", partitions=len(partitions))
+
+    def _forget(self, partitions: Iterable[Partition]) -> None:
+        gone = set(partitions)
+        for partition in gone:
+            self._live.pop(partition, None)
+        self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[1:] not in gone}
+        self._merged = {mark for mark in self._merged if mark[1:] not in gone}
+        self._unwritten = {mark for mark in self._unwritten if mark[1:] not in gone}
+
+    def _read_progress(self) -> Iterable[tuple[str, str, int, int, bool]]:
+        latest: dict[bytes, Mapping[str, Any]] = {}
+        reader = state_consumer(self._settings, "sync", "sync.progress.reader")
+        try:
+            reader.assign([TopicPartition(PROGRESS.name, 0, 0)])
+            for message in read_to_end(reader, 1):
+                if (value := message.value()) is not None:
+                    latest[bytes(message.key() or b"")] = self._progress.decode(value)
+        finally:
+            reader.close()
+        for one in latest.values():
+            yield one["grant"], one["topic"], one["partition"], one["cursor"], one["merged"]
+
+    def _place_grants(self, partitions: Iterable[Partition]) -> None:
+        """Give each grant that has begun and has no place yet a lane - or the live stream, where nothing was read."""
+        now = datetime.now(UTC)
+        for topic, partition in list(partitions):
+            route = self._routes.get(topic)
+            for grant in route.live(now) if route else ():
+                mark = (str(grant["id"]), topic, partition)
+                if mark in self._merged or mark in self._lanes:
+                    continue
+                if self._live.get((topic, partition), 0) == 0:
+                    self._merged.add(mark)
+                    self._unwritten.add(mark)
+                else:
+                    self._lanes[mark] = Lane(mark[0], (topic, partition), 0)
+                    log.info("catching up", grant=mark[0], topic=topic, partition=partition)
+
+    # -- the catch-up lanes ------------------------------------------------------------------------------------------
+
+    def _take_slice(self) -> tuple[list[Message], list[Lane]]:
+        """The next changes for the lanes that stand at one place of one partition, up to its live position."""
+        lane = next(iter(self._lanes.values()), None)
+        if lane is None:
+            if self._lane_consumer:
+                self._lane_consumer.close()
+                self._lane_consumer, self._lane_partition = None, None
+            return [], []
+        lanes = [one for one in self._lanes.values() if (one.partition, one.cursor) == (lane.partition, lane.cursor)]
+        if lane.cursor >= self._live[lane.partition]:
+            return [], lanes
+        if self._lane_consumer is None:
+            self._lane_consumer = state_consumer(self._settings, "sync", "sync.catch-up")
+        if (self._lane_partition, self._lane_offset) != (lane.partition, lane.cursor):
+            self._lane_consumer.assign([TopicPartition(*lane.partition, lane.cursor)])
+            self._lane_partition, self._lane_offset = lane.partition, lane.cursor
+        batch: list[Message] = []
+        for message in self._lane_consumer.consume(LANE_SLICE, 0.01):
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            offset = int(message.offset() or 0)
+            if offset >= self._live[lane.partition]:  # the live stream's from here on, or the end: nothing is missing
+                self._lane_partition = None
+                if not batch:
+                    for one in lanes:
+                        one.cursor = self._live[lane.partition]
+                break
+            if error is None:
+                batch.append(message)
+                self._lane_offset = offset + 1
+        return batch, lanes
+
+    def _merge_lanes(self, lanes: list[Lane]) -> None:
+        """Hand lanes that have reached the live position over to the live stream, with the next transaction's word."""
+        for lane in lanes:
+            if lane.cursor >= self._live.get(lane.partition, lane.cursor + 1):
+                mark = (lane.grant, *lane.partition)
+                self._lanes.pop(mark, None)
+                self._merged.add(mark)
+                self._unwritten.add(mark)
+                log.info("caught up", grant=lane.grant, topic=lane.partition[0], partition=lane.partition[1])
+
+    def _write_merges(self, partitions: set[Partition]) -> None:
+        for mark in self._unwritten:
+            if mark[1:] in partitions:
+                self._produce_progress(mark, self._live.get(mark[1:], 0), merged=True)
+
+    def _produce_progress(self, mark: tuple[str, str, int], cursor: int, *, merged: bool) -> None:
+        grant, topic, partition = mark
+        value = {"grant": grant, "topic": topic, "partition": partition, "cursor": cursor, "merged": merged}
+        self._producer.produce(PROGRESS.name, key=f"{grant}/{topic}/{partition}", value=self._progress.encode(value))
+
+    # -- failure ----------------------------------------------------------------------------------------------------
+
+    def _new_producer(self) -> Producer:
+        made = producer(
+            self._settings, "sync",
+            transactional_id=self._transactional_id,
+            transaction_timeout_ms=60_000,
+            message_timeout_ms=30_000,
+            client_id=f"tongshu-{self._run_id}",
+        )  # fmt: skip
+        made.init_transactions(TRANSACTION_TIMEOUT_SECONDS)
+        return made
+
+    def _recover(self, stop: threading.Event) -> None:
+        """A new producer epoch, then on from what is committed: the outcome of the old transaction is no matter."""
+        while not stop.is_set():
+            try:
+                self._producer = self._new_producer()
+                assigned = self._source.assignment()
+                self._forget(list(self._live))
+                if assigned:
+                    self._on_assign(self._source, assigned)
+                for (topic, partition), offset in self._live.items():
+                    self._source.seek(TopicPartition(topic, partition, offset))
+                self._lane_partition = None
+                return
+            except (KafkaException, RegistryUnavailable) as error:
+                self._not_ready = f"{type(error).__name__}: {error}"
+                log.warning("the broker does not let us go on yet", reason=self._not_ready)
+                stop.wait(1.0)
