@@ -16,11 +16,7 @@ def change_topic(settings: Settings, system: str, schema: str, table: str) -> To
         f"cdc.{system}.{schema}.{table}",
         partitions=settings.cdc_partitions,
         compacted=True,
-        # a relay that is away for less than this misses nothing, not even a step between two states of a row
-        config={
-            name: str(settings.delete_retention_hours * HOUR_MS)
-            for name in ("delete.retention.ms", "min.compaction.lag.ms")
-        },
+        config={"delete.retention.ms": kept, "min.compaction.lag.ms": kept},
     )
 
 

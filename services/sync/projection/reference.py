@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from services.core import masks
 from services.sync.projection.plan import Column, Plan, Shown
 from services.sync.projection.values import UNAVAILABLE
 
@@ -90,7 +91,7 @@ def _same(plan: Plan, before: Mapping[str, Any], after: Mapping[str, Any]) -> bo
 
 
 def _show(one: Shown, value: Any, secret: bytes) -> Any:
-    return value if one.mask is None else one.mask.apply(value, secret)
+    return masks.shown(one.mask, value, secret)
 
 
 def _key(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
