@@ -1,7 +1,7 @@
 """Masks: what a grant shows of an item instead of its value.
 
-A mask is data (`{"kind": "keep", "first": 6, "last": 4}`), checked when the grant is made and applied to every row. What
-is missing stays missing, except under a constant, which hides that too.
+A mask is data (`{"kind": "keep", "first": 6, "last": 4}`), checked when the grant is made and applied to every row.
+What is missing stays missing, except under a constant, which hides that too.
 """
 
 from __future__ import annotations

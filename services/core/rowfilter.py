@@ -17,6 +17,7 @@ from decimal import Decimal
 
 MAX_LENGTH = 4_000
 MAX_DEPTH = 50
+MAX_CONDITIONS = 200
 
 Value = str | int | Decimal | bool | date | datetime
 Row = Mapping[str, object]
@@ -77,7 +78,7 @@ _ZH = {
     "<=": "不大于",
     ">": "大于",
     ">=": "不小于",
-    "starts with": "以…开头：",
+    "starts with": "开头为",
 }
 _EN = {
     "=": "is",
@@ -154,6 +155,7 @@ class _Parser:
         self._tokens = list(_tokens(text))
         self._next = 0
         self._depth = 0
+        self._conditions = 0
 
     def parse(self) -> Node:
         node = self._either()
@@ -193,6 +195,9 @@ class _Parser:
         if token.kind != "word" or token.text in _KEYWORDS:
             raise self._expected("the name of an item, `not` or `(`")
         self._next += 1
+        self._conditions += 1
+        if self._conditions > MAX_CONDITIONS:
+            raise FilterError(f"the filter has more than {MAX_CONDITIONS} conditions")
         item = token.text
         if self._take("is"):
             negated = self._take("not")
@@ -274,7 +279,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             start = position + len(text[position:]) - len(text[position:].lstrip())
-            raise FilterError(f"at {start + 1}: {text[start]!r} does not belong here")
+            fault = "the text is not closed" if text[start] == '"' else f"{text[start]!r} does not belong here"
+            raise FilterError(f"at {start + 1}: {fault}")
         kind = str(match.lastgroup)
         yield _Token(kind, match[kind], match.start(kind) + 1)
         position = match.end()
@@ -375,14 +381,11 @@ def _text(node: Node) -> str:
         case Not(inner):
             return f"not {_text(inner)}" if not isinstance(inner, Join) else f"not ({_text(inner)})"
         case Join(word, left, right):
-            first = (
-                f"({_text(left)})" if word == "and" and isinstance(left, Join) and left.word == "or" else _text(left)
-            )
-            second = (
-                f"({_text(right)})"
-                if isinstance(right, Join) and (word == "and" or right.word == word)
-                else _text(right)
-            )
+            first, second = _text(left), _text(right)
+            if word == "and" and isinstance(left, Join) and left.word == "or":
+                first = f"({first})"
+            if isinstance(right, Join) and (word == "and" or right.word == word):
+                second = f"({second})"
             return f"{first} {word} {second}"
 
 
@@ -401,14 +404,11 @@ def _words(node: Node, lang: str, labels: Mapping[str, str]) -> str:
             return f"并非（{_words(inner, lang, labels)}）" if zh else f"not ({_words(inner, lang, labels)})"
         case Join(word, left, right):
             joint = ("，且" if word == "and" else "，或") if zh else f" {word} "
-            sides = [
-                f"（{_words(side, lang, labels)}）"
-                if zh
-                else f"({_words(side, lang, labels)})"
-                if isinstance(side, Join) and side.word != word
-                else _words(side, lang, labels)
-                for side in (left, right)
-            ]
+            sides = []
+            for side in (left, right):
+                words = _words(side, lang, labels)
+                mixed = isinstance(side, Join) and side.word != word
+                sides.append((f"（{words}）" if zh else f"({words})") if mixed else words)
             return joint.join(sides)
 
 
