@@ -1,6 +1,6 @@
 """Jars by package name: what jars.lock says, and how one locked file comes here and is proved to be the one meant.
 
-jgo knows where Maven packages live (and a mirror, if the person named one in jgo's own configuration); nothing here does.
+jgo knows where Maven packages live (and a mirror, if the person named one in jgo's configuration); nothing here does.
 """
 
 import hashlib
@@ -123,24 +123,32 @@ def place(source: Path, target: Path) -> None:
         fresh.replace(target)
 
 
-def bring(jar: Jar, target: Path, *, advance: Advance, stop: threading.Event) -> None:
-    """Have `jar` at `target`, from the account's Maven folder when the right file is there, else from the network.
+def is_true_copy(path: Path, jar: Jar) -> bool:
+    return path.is_file() and path.stat().st_size == jar.size and digest(path) == jar.sha256
 
-    Raises JarAltered, JarUnreachable, or SetUpStopped once `stop` is set. Nothing half-made is left at `target`.
+
+def bring(jar: Jar, targets: list[Path], *, advance: Advance, stop: threading.Event) -> None:
+    """Have `jar` at every one of `targets`: from one of them, or the account's Maven folder, where the right file is
+    there already, else from the network.
+
+    Raises JarAltered, JarUnreachable, or SetUpStopped once `stop` is set. Nothing half-made is left at a target.
     """
     kept = personal_copy(jar)
-    if kept and kept.is_file() and kept.stat().st_size == jar.size and digest(kept) == jar.sha256:
-        place(kept, target)
+    at_hand = next((path for path in (*targets, kept) if path and is_true_copy(path, jar)), None)
+    if at_hand:
+        for target in targets:
+            place(at_hand, target)
         advance(jar.size)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bringing-") as folder:
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=targets[0].parent, prefix=".bringing-") as folder:
         fresh = download(jar, Path(folder), advance=advance, stop=stop)
         check(fresh, jar)
+        for target in targets:
+            place(fresh, target)
         if kept and not kept.exists():
             with suppress(OSError):  # a read-only home costs the next checkout a download, no more
                 place(fresh, kept)
-        place(fresh, target)
 
 
 def download(jar: Jar, folder: Path, *, advance: Advance, stop: threading.Event) -> Path:
@@ -170,5 +178,3 @@ def unreachable(jar: Jar, error: Exception) -> str:
     if isinstance(error, RequestException):
         return f"{jar} could not be downloaded: the Maven package registry does not answer. Check the network."
     return f"{jar} could not be downloaded: the Maven package registry does not hand it out just now."
-
-

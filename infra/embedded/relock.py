@@ -1,4 +1,7 @@
-"""Makes jars.lock anew from jars.toml: `python -m infra.embedded.relock` (for who maintains the exchange; needs network)."""
+"""Makes jars.lock anew from jars.toml: `python -m infra.embedded.relock`.
+
+For who maintains the exchange, after changing a wish; needs the network, and a minute.
+"""
 
 import sys
 import tempfile
