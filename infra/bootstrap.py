@@ -204,6 +204,12 @@ def outbox_connector(here: Settings, tables: list[str]) -> dict[str, str]:
         "transforms.outbox.table.op.invalid.behavior": "error",
         "key.converter": binary,
         "value.converter": binary,
+        # heartbeats are no bytes, and somebody has to write them
+        **{
+            f"{side}.converter.delegate.converter.type": "org.apache.kafka.connect.json.JsonConverter"
+            for side in ("key", "value")
+        },
+        **{f"{side}.converter.delegate.converter.type.schemas.enable": "false" for side in ("key", "value")},
         "predicates": "heartbeat",
         "predicates.heartbeat.type": "org.apache.kafka.connect.transforms.predicates.TopicNameMatches",
         "predicates.heartbeat.pattern": "__debezium-heartbeat.*",

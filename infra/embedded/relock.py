@@ -26,8 +26,9 @@ def closure(context: MavenContext, wish: dict[str, Any]) -> list[Artifact]:
         return [dependency.artifact for dependency in asked]
     first, rest = context.resolver.resolve(asked)
     rest.sort(key=lambda dependency: (dependency.groupId, dependency.artifactId))
-    needed = [*first, *(dependency for dependency in rest if dependency.scope in ("compile", "runtime"))]
-    return [one.artifact for one in needed if one.groupId not in wish.get("provided", [])]
+    provided = wish.get("provided", [])
+    needed = [one for one in rest if one.scope in ("compile", "runtime") and one.groupId not in provided]
+    return [one.artifact for one in (*first, *needed)]
 
 
 def wanted(context: MavenContext, wishes: dict[str, Any]) -> list[Jar]:

@@ -16,12 +16,14 @@ import tarfile
 import tempfile
 import threading
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -34,6 +36,7 @@ STREAMS = 8
 PLUGINS = "plugins"
 UNPACKED = ".unpacked"
 COMPLETE = ".complete"
+DECLARED = "declared.jar"
 
 
 class ToolchainMissing(ToolchainProblem):
@@ -72,6 +75,8 @@ def locate() -> Toolchain:
         more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
         raise ToolchainMissing(f"Not set up yet: {', '.join(absent[:3])}{more} missing in {tools}.")
     archive = registry_archive(jars)
+    if not all(path.is_file() for path in declarations(tools)):
+        raise ToolchainMissing(f"Not set up yet: the list of Connect's plugins is missing in {tools}.")
     if not is_unpacked(tools, archive):
         raise ToolchainMissing(f"Not set up yet: the schema registry is missing in {tools}.")
     return Toolchain(
@@ -104,6 +109,7 @@ def prepare(report: Console | None = None) -> Toolchain:
                 (tools / COMPLETE).write_text(digest(LOCK))
             else:
                 bring_all(tools, [jar for jar in jars if not looks_here(tools, jar)], report)
+            declare(tools)
     except OSError as problem:
         raise ToolchainProblem(f"Set-up cannot write {problem.filename or tools}: {problem.strerror}.") from problem
     return locate()
@@ -115,6 +121,26 @@ def prepare(report: Console | None = None) -> Toolchain:
 def copies(tools: Path, jar: Jar) -> list[Path]:
     """Where `jar` must lie: once in every set that needs it. The registry's archive is not kept."""
     return [tools / "jars" / name / jar.name for name in jar.sets if name != REGISTRY]
+
+
+def wishes() -> dict[str, Any]:
+    return tomllib.loads(WISHES.read_text())
+
+
+def declarations(tools: Path) -> dict[Path, dict[str, list[str]]]:
+    """The jars of our own making: plugin classes by the interface under which Connect looks them up."""
+    return {
+        tools / "jars" / name / DECLARED: wish["declares"] for name, wish in wishes().items() if "declares" in wish
+    }
+
+
+def declare(tools: Path) -> None:
+    for path, classes in declarations(tools).items():
+        fresh = path.with_suffix(".new")
+        with zipfile.ZipFile(fresh, "w") as jar:
+            for interface, names in classes.items():
+                jar.writestr(zipfile.ZipInfo(f"META-INF/services/{interface}"), "\n".join(names) + "\n")
+        fresh.replace(path)
 
 
 def classpath(tools: Path, jars: list[Jar], name: str) -> str:
@@ -146,7 +172,7 @@ def is_here(tools: Path, jar: Jar) -> bool:
 
 def sweep(tools: Path, jars: list[Jar]) -> None:
     """Remove what an interrupted set-up or an older lock left: Connect would load a stale jar of a plugin folder."""
-    meant = {path for jar in jars for path in copies(tools, jar)}
+    meant = {path for jar in jars for path in copies(tools, jar)} | declarations(tools).keys()
     for path in sorted((tools / "jars").rglob("*"), reverse=True):
         if path.is_dir() and not path.name.startswith("."):
             continue
@@ -167,7 +193,7 @@ def bring_all(tools: Path, jars: list[Jar], report: Console) -> None:
     """Bring `jars` side by side. The first that fails stops the rest, and is what is raised."""
     if not jars:
         return
-    titles = {name: wish["title"] for name, wish in tomllib.loads(WISHES.read_text()).items()}
+    titles = {name: wish["title"] for name, wish in wishes().items()}
     stop = threading.Event()
     largest_first = sorted(jars, key=lambda jar: -jar.size)
     with Bars(report, [(titles[jar.sets[0]], jar.size) for jar in jars]) as bars, ThreadPoolExecutor(STREAMS) as pool:

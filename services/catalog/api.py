@@ -136,7 +136,9 @@ def _missing(what: str, name: str) -> Problem:
 
 
 def _taken(what: str, name: str) -> Problem:
-    return Problem(409, f"{what}-exists", f"The {what} exists", f"There is a {what} {name!r} already.")
+    return Problem(
+        409, f"{what}-exists", f"The {what} exists", f"There is a {what} {name!r}, or one with its code, already."
+    )
 
 
 def router(catalogue: Catalogue) -> APIRouter:
