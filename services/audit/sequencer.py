@@ -69,7 +69,7 @@ class Sequencer:
         sealer = producer(self._settings, "audit", transactional_id="audit-sequencer", transaction_timeout_ms=60_000)
         sealer.init_transactions(_TIMEOUT_SECONDS)
         self._grow()
-        source = consumer(self._settings, "audit", "audit.sequencer", group_protocol="consumer")
+        source = consumer(self._settings, "audit", "audit.sequencer", group_protocol="consumer", fetch_wait_max_ms=50)
         source.subscribe(list(INPUTS))
         self._not_ready = None
         try:

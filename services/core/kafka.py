@@ -70,7 +70,6 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
         "isolation_level": "read_committed",
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
-        "fetch_wait_max_ms": 5,
         "enable_partition_eof": False,
     }
     return Consumer(client_config(settings, user, **(defaults | more)))
@@ -78,7 +77,7 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
 
 def state_consumer(settings: Settings, user: str, group: str) -> Consumer:
     """A consumer for `StateView` and `read_to_end`: it says when a partition's end is reached."""
-    return consumer(settings, user, group, enable_partition_eof=True)
+    return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=50)
 
 
 def producer(settings: Settings, user: str, **more: Any) -> Producer:

@@ -136,7 +136,13 @@ class Relay:
         self._grants.start()
         self._changed.set()
         self._source = consumer(
-            self._settings, "sync", GROUP, group_protocol="consumer", client_id=f"tongshu-{self._run_id}"
+            self._settings,
+            "sync",
+            GROUP,
+            group_protocol="consumer",
+            client_id=f"tongshu-{self._run_id}",
+            # a committed transaction does not wake a fetch that waits, so it must not wait long
+            fetch_wait_max_ms=5,
         )
         self._producer = self._new_producer()
         self._not_ready = None

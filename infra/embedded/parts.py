@@ -1,0 +1,453 @@
+"""The parts of the embedded exchange: what each runs, what it needs, and how one knows that it is well."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.embedded.home import Home, write_atomically
+from infra.embedded.toolchain import Toolchain, tools_folder
+
+# Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
+_UNPRIVILEGED = ("postgres", "nobody")
+
+
+class PartProblem(Exception):
+    """A part that cannot be started, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A process of the exchange. `check` answers None when it is well, else the reason in words.
+
+    A `once` part is run to its end each time the exchange comes up, and is well when that succeeded.
+    """
+
+    name: str
+    command: Sequence[str]
+    needs: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None
+    check: Callable[[], str | None] = lambda: None
+    user: str | None = None
+    once: bool = False
+    port: int | None = None
+    grace_seconds: float = 20.0
+    finish: Callable[[], None] = lambda: None
+
+
+def parts(home: Home, tools: Toolchain) -> list[Part]:
+    """All parts, in an order in which they can be started; to stop, the other way round."""
+    python = sys.executable
+    found = [
+        _postgres(home, tools, "postgres", "tongshu_admin", "postgres_admin_password"),
+        _redis(home, tools),
+        _kafka(home, tools),
+    ]
+    if home.samples:
+        found.append(_postgres(home, tools, "sources", "sources_admin", "sources_admin_password"))
+    found += [
+        Part(name="databases", command=[python, "-m", "infra.bootstrap", "databases"], needs=["postgres"], once=True),
+        Part(name="broker", command=[python, "-m", "infra.bootstrap", "broker"], needs=["kafka"], once=True),
+        _registry(home, tools),
+        _connect(home, tools),
+        Part(
+            name="schemas",
+            command=[python, "-m", "infra.bootstrap", "schemas"],
+            needs=["registry", "connect"],
+            once=True,
+        ),
+    ]
+    for service in ("catalog", "demand", "sync", "audit"):
+        port = home.ports[service]
+        found.append(
+            Part(
+                name=service,
+                command=[python, "-m", f"services.{service}"],
+                needs=["schemas", "redis"],
+                environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},
+                check=lambda port=port: _http(f"http://127.0.0.1:{port}/readyz"),  # type: ignore[misc]
+                port=port,
+            )
+        )
+    return found
+
+
+# -- Postgres and Redis ----------------------------------------------------------------------------------------------
+
+
+def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password: str) -> Part:
+    data, port = home.data(name), home.ports[name]
+    user = _unprivileged_user() if os.geteuid() == 0 else None
+
+    def initialise() -> None:
+        if (data / "PG_VERSION").exists():
+            return
+        made = data.with_name(f"{name}.new")
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(mode=0o700)
+        password_file = made.with_name(f"{name}.password")
+        write_atomically(password_file, home.secret(password))
+        if user:
+            shutil.chown(made, user)
+            shutil.chown(password_file, user)
+        command = [str(tools.postgres_bin / "initdb"), "-D", str(made), "-U", superuser, "--pwfile", str(password_file)]
+        options = ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"]
+        try:
+            result = subprocess.run(as_user(user, [*command, *options], home.path), capture_output=True, text=True)
+        finally:
+            password_file.unlink()
+        if result.returncode != 0:
+            lines = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
+            raise PartProblem(f"{name}: the database cannot be made: {lines[-1]}")
+        made.rename(data)
+
+    settings = {
+        "port": str(port),
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "wal_level": "logical",
+        "max_replication_slots": "64",
+        "max_wal_senders": "64",
+        # a slot that nobody reads must not fill the disk
+        "max_slot_wal_keep_size": "4GB",
+        "shared_buffers": "64MB",
+        "log_min_messages": "warning",
+        "timezone": "UTC",
+    }
+    options = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
+    return Part(
+        name=name,
+        command=as_user(user, [str(tools.postgres_bin / "postgres"), "-D", str(data), *options], home.path),
+        prepare=initialise,
+        check=lambda: _query(port, superuser, home.secret(password)),
+        port=port,
+    )
+
+
+def _unprivileged_user() -> str:
+    for name in _UNPRIVILEGED:
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    raise PartProblem("Postgres does not run as root, and this machine has no user `postgres` or `nobody`.")
+
+
+def as_user(user: str | None, command: Sequence[str], home: Path) -> list[str]:
+    """`command` as it runs under `user` (None: as we are).
+
+    Where a folder on the way is closed to that user (a checkout under /root, say), the process keeps the one
+    capability that lets it pass. Raises PartProblem where that cannot be had.
+    """
+    if user is None:
+        return list(command)
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise PartProblem("Postgres does not run as root, and setpriv (util-linux) is not here to change the user.")
+    account = pwd.getpwnam(user)
+    words = [setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    if not all(_may_enter(path, account.pw_uid) for path in (home, Path(command[0]).parent)):
+        words += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return [*words, "--", *command]
+
+
+def _may_enter(path: Path, uid: int) -> bool:
+    for folder in (path, *path.parents):
+        status = folder.stat()
+        if not status.st_mode & (0o100 if status.st_uid == uid else 0o001):
+            return False
+    return True
+
+
+def _query(port: int, user: str, password: str) -> str | None:
+    import psycopg
+
+    try:
+        with psycopg.connect(
+            host="127.0.0.1", port=port, user=user, password=password, dbname="postgres", connect_timeout=3
+        ) as connection:
+            connection.execute("select 1")
+    except psycopg.Error as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    return None
+
+
+def _redis(home: Home, tools: Toolchain) -> Part:
+    port, configuration = home.ports["redis"], home.data("redis") / "redis.conf"
+
+    def configure() -> None:
+        configuration.parent.mkdir(mode=0o700, exist_ok=True)
+        lines = [
+            "bind 127.0.0.1",
+            f"port {port}",
+            f"requirepass {home.secret('redis_password')}",
+            # what is here may be lost
+            "appendonly no",
+            'save ""',
+            "maxmemory 64mb",
+            "maxmemory-policy allkeys-lru",
+            f"dir {configuration.parent}",
+        ]
+        write_atomically(configuration, "\n".join(lines) + "\n")
+
+    def ping() -> str | None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 3) as connection:
+                connection.sendall(f"AUTH {home.secret('redis_password')}\r\nPING\r\n".encode())
+                answer = connection.recv(64)
+                while answer.count(b"\r\n") < 2 and (more := connection.recv(64)):
+                    answer += more
+        except OSError as error:
+            return str(error)
+        return None if b"+PONG" in answer else "it does not answer our password"
+
+    return Part(
+        name="redis", command=[str(tools.redis_server), str(configuration)], prepare=configure, check=ping, port=port
+    )
+
+
+# -- the JVM parts ---------------------------------------------------------------------------------------------------
+
+
+def _java(tools: Toolchain, name: str, heap: str, arguments: Sequence[str]) -> tuple[list[str], Callable[[], None]]:
+    """A JVM's command line, and what to do when it has ended.
+
+    The first run trains an ahead-of-time cache (JEP 514) that halves the start of the later ones. It belongs to the
+    tools: what it holds depends on jars and options alone.
+    """
+    options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-Xlog:disable", "-Xlog:all=error:stderr"]
+    key = hashlib.sha256("\0".join([str(tools.java), *options, *arguments[:2]]).encode()).hexdigest()[:12]
+    cache = tools_folder() / "aot" / f"{name}-{key}.aot"
+    if cache.exists():
+        return [str(tools.java), *options, f"-XX:AOTCache={cache}", *arguments], lambda: None
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    training = cache.with_suffix(f".{os.getpid()}.new")
+
+    def keep() -> None:
+        if training.exists():
+            training.replace(cache)
+
+    return [str(tools.java), *options, f"-XX:AOTCacheOutput={training}", *arguments], keep
+
+
+def _properties(pairs: Mapping[str, str]) -> str:
+    return "".join(f"{name}={value}\n" for name, value in pairs.items())
+
+
+def _login(user: str, password: str, module: str = "scram.ScramLoginModule", more: str = "") -> str:
+    kind = f"org.apache.kafka.common.security.{module}"
+    return f'{kind} required username="{user}" password="{password}"{more};'
+
+
+def _kafka(home: Home, tools: Toolchain) -> Part:
+    port, controller = home.ports["kafka"], home.ports["controller"]
+    folder, data = home.data("kafka"), home.data("kafka") / "log"
+    configuration = folder / "server.properties"
+    admin, inner = home.secret("kafka_admin_password"), home.secret("kafka_controller_password")
+
+    def configure() -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        inner_login = _login("controller", inner, "plain.PlainLoginModule", f' user_controller="{inner}"')
+        write_atomically(
+            configuration,
+            _properties(
+                {
+                    "process.roles": "broker,controller",
+                    "node.id": "1",
+                    "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+                    "listeners": f"SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+                    "controller.listener.names": "CONTROLLER",
+                    "inter.broker.listener.name": "SASL_PLAINTEXT",
+                    "listener.security.protocol.map": "SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
+                    "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+                    "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+                    "sasl.mechanism.controller.protocol": "PLAIN",
+                    "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+                    "listener.name.controller.plain.sasl.jaas.config": inner_login,
+                    "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": _login("admin", admin),
+                    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                    "super.users": "User:admin;User:controller",
+                    "log.dirs": str(data),
+                    "auto.create.topics.enable": "false",
+                    "offsets.topic.replication.factor": "1",
+                    "offsets.topic.num.partitions": "8",
+                    "transaction.state.log.replication.factor": "1",
+                    "transaction.state.log.min.isr": "1",
+                    "transaction.state.log.num.partitions": "8",
+                    "share.coordinator.state.topic.replication.factor": "1",
+                    "share.coordinator.state.topic.min.isr": "1",
+                    "group.initial.rebalance.delay.ms": "0",
+                    "log.cleaner.dedupe.buffer.size": str(16 * 1024**2),
+                    "num.network.threads": "2",
+                    "num.io.threads": "4",
+                }
+            ),
+        )
+        if (data / "meta.properties").exists():
+            return
+        shutil.rmtree(data, ignore_errors=True)
+        cluster = base64.urlsafe_b64encode(hashlib.sha256(home.id.encode()).digest()[:16]).decode().rstrip("=")
+        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format", "-t", cluster]
+        user = ["-c", str(configuration), "-S", f"SCRAM-SHA-512=[name=admin,password={admin}]"]
+        result = subprocess.run([*command, *user], capture_output=True, text=True)
+        if result.returncode != 0:
+            lines = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
+            raise PartProblem(f"kafka: the log folder cannot be formatted: {lines[-1]}")
+
+    def lists_topics() -> str | None:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        reasons: list[str] = []
+        login: dict[str, Any] = {
+            "bootstrap.servers": f"127.0.0.1:{port}",
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": "admin",
+            "sasl.password": admin,
+            "log_level": 0,
+            "error_cb": lambda error: reasons.append(str(error)),
+        }
+        client = AdminClient(login)
+        try:
+            client.list_topics(timeout=3)
+        except KafkaException as error:
+            return reasons[-1] if reasons else str(error)
+        return None
+
+    command, keep = _java(tools, "kafka", "512m", ["-cp", tools.kafka_classpath, "kafka.Kafka", str(configuration)])
+    return Part(
+        name="kafka",
+        command=command,
+        prepare=configure,
+        check=lists_topics,
+        finish=keep,
+        port=port,
+        grace_seconds=60,
+    )
+
+
+def _registry(home: Home, tools: Toolchain) -> Part:
+    port, management = home.ports["registry"], home.ports["registry_management"]
+    arguments = ["-jar", str(tools.registry_home / "quarkus-run.jar")]
+    command, keep = _java(tools, "registry", "256m", arguments)
+    return Part(
+        name="registry",
+        command=command,
+        needs=["databases"],
+        environment={
+            "QUARKUS_HTTP_HOST": "127.0.0.1",
+            "QUARKUS_HTTP_PORT": str(port),
+            "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
+            "QUARKUS_MANAGEMENT_PORT": str(management),
+            "QUARKUS_LOG_LEVEL": "WARN",
+            "QUARKUS_BANNER_ENABLED": "false",
+            "APICURIO_STORAGE_KIND": "sql",
+            "APICURIO_STORAGE_SQL_KIND": "postgresql",
+            "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://127.0.0.1:{home.ports['postgres']}/registry",
+            "APICURIO_DATASOURCE_USERNAME": "registry",
+            "APICURIO_DATASOURCE_PASSWORD": home.secret("postgres_registry_password"),
+        },
+        check=lambda: _http(f"http://127.0.0.1:{management}/health/ready"),
+        finish=keep,
+        port=port,
+        grace_seconds=60,
+    )
+
+
+def _connect(home: Home, tools: Toolchain) -> Part:
+    port, folder = home.ports["connect"], home.data("connect")
+    configuration, passwords, jaas = folder / "connect.properties", folder / "rest.passwords", folder / "rest.jaas"
+
+    def configure() -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(passwords, f"tongshu={home.secret('connect_rest_password')}\n")
+        module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
+        write_atomically(jaas, f'KafkaConnect {{ {module} required file="{passwords}"; }};\n')
+        login = {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.jaas.config": _login("connect", home.secret("kafka_connect_password")),
+        }
+        clients = {
+            f"{prefix}{name}": value
+            for prefix in ("", "producer.", "consumer.", "admin.")
+            for name, value in login.items()
+        }
+        bytes_converter = "org.apache.kafka.connect.converters.ByteArrayConverter"
+        worker = {
+            "bootstrap.servers": f"127.0.0.1:{home.ports['kafka']}",
+            "group.id": "connect",
+            "offset.storage.topic": "connect.offsets",
+            "offset.storage.replication.factor": "1",
+            "offset.storage.partitions": "5",
+            "config.storage.topic": "connect.configs",
+            "config.storage.replication.factor": "1",
+            "status.storage.topic": "connect.status",
+            "status.storage.replication.factor": "1",
+            "status.storage.partitions": "2",
+            "key.converter": bytes_converter,
+            "value.converter": bytes_converter,
+            "exactly.once.source.support": "enabled",
+            "connector.client.config.override.policy": "All",
+            "listeners": f"http://127.0.0.1:{port}",
+            "rest.extension.classes": (
+                "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension"
+            ),
+            "plugin.path": str(tools.connect_plugins),
+            # the Avro converter is not announced as a service, so folders are searched for it
+            "plugin.discovery": "hybrid_warn",
+        }
+        write_atomically(configuration, _properties(worker | clients))
+
+    def answers() -> str | None:
+        token = base64.b64encode(f"tongshu:{home.secret('connect_rest_password')}".encode()).decode()
+        return _http(f"http://127.0.0.1:{port}/connectors", {"Authorization": f"Basic {token}"})
+
+    command, keep = _java(
+        tools,
+        "connect",
+        "512m",
+        [
+            "-cp",
+            tools.connect_classpath,
+            f"-Djava.security.auth.login.config={jaas}",
+            "org.apache.kafka.connect.cli.ConnectDistributed",
+            str(configuration),
+        ],
+    )
+    return Part(
+        name="connect",
+        command=command,
+        needs=["broker", "registry"],
+        prepare=configure,
+        check=answers,
+        finish=keep,
+        port=port,
+        grace_seconds=60,
+    )
+
+
+def _http(url: str, headers: Mapping[str, str] | None = None) -> str | None:
+    request = urllib.request.Request(url, headers=dict(headers or {}))
+    try:
+        with urllib.request.urlopen(request, timeout=3):
+            return None
+    except urllib.error.HTTPError as error:
+        return error.read(300).decode(errors="replace") or f"it answers {error.code}"
+    except OSError as error:
+        return str(getattr(error, "reason", error))
