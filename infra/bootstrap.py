@@ -1,6 +1,6 @@
-"""What must be there before the services start: `python -m infra.bootstrap databases|broker|schemas`.
+"""What must be there before the services start: `python -m infra.bootstrap databases|broker|schemas|outbox`.
 
-Three steps, in the order in which the parts come up; each may be run again at any time, and only adds what is missing.
+Four steps, in the order in which the parts come up; each may be run again at any time, and only adds what is missing.
 The embedded exchange and the containers run the same.
 """
 
@@ -145,12 +145,18 @@ def broker(here: Settings) -> None:
 
 
 def schemas(here: Settings) -> None:
-    """Tables, Avro schemas of all topics, and the connector that carries the outboxes to Kafka."""
+    """Tables, and the Avro schemas of all topics."""
+    from services.core.migrations import migrate
+
     for service in WITH_DATABASE:
-        db.migrate(here, service, SERVICES / service / "migrations")
+        migrate(here, service, SERVICES / service / "migrations")
     registry = Registry(here.registry_url)
     for topic in TOPICS:
         registry.register(f"{topic.name}-value", load(topic.name), "BACKWARD")
+
+
+def outbox(here: Settings) -> None:
+    """The connector that carries the outboxes to Kafka."""
     tables = [f"{service}.outbox" for service in WITH_DATABASE]
     with _admin_connection(here, here.postgres_database) as connection:
         if connection.execute("select 1 from pg_publication where pubname = 'outbox'").fetchone() is None:
@@ -230,7 +236,12 @@ def _admin_connection(here: Settings, database: str) -> psycopg.Connection[tuple
     )
 
 
-STEPS: dict[str, Callable[[Settings], None]] = {"databases": databases, "broker": broker, "schemas": schemas}
+STEPS: dict[str, Callable[[Settings], None]] = {
+    "databases": databases,
+    "broker": broker,
+    "schemas": schemas,
+    "outbox": outbox,
+}
 
 
 def main(arguments: list[str]) -> int:

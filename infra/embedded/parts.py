@@ -12,6 +12,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 from infra.embedded.home import Home, write_atomically
 from infra.embedded.toolchain import Toolchain, tools_folder
+from services.core.connect import AVRO_CONVERTER
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
@@ -63,11 +65,9 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
         Part(name="broker", command=[python, "-m", "infra.bootstrap", "broker"], needs=["kafka"], once=True),
         _registry(home, tools),
         _connect(home, tools),
+        Part(name="schemas", command=[python, "-m", "infra.bootstrap", "schemas"], needs=["registry"], once=True),
         Part(
-            name="schemas",
-            command=[python, "-m", "infra.bootstrap", "schemas"],
-            needs=["registry", "connect"],
-            once=True,
+            name="outbox", command=[python, "-m", "infra.bootstrap", "outbox"], needs=["connect", "schemas"], once=True
         ),
     ]
     for service in ("catalog", "demand", "sync", "audit"):
@@ -76,7 +76,7 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
             Part(
                 name=service,
                 command=[python, "-m", f"services.{service}"],
-                needs=["schemas", "redis"],
+                needs=["schemas", "broker", "redis"],
                 environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},
                 check=lambda port=port: _http(f"http://127.0.0.1:{port}/readyz"),  # type: ignore[misc]
                 port=port,
@@ -375,6 +375,7 @@ def _connect(home: Home, tools: Toolchain) -> Part:
 
     def configure() -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
+        _announce_converter(tools.connect_plugins)
         write_atomically(passwords, f"tongshu={home.secret('connect_rest_password')}\n")
         module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
         write_atomically(jaas, f'KafkaConnect {{ {module} required file="{passwords}"; }};\n')
@@ -409,8 +410,8 @@ def _connect(home: Home, tools: Toolchain) -> Part:
                 "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension"
             ),
             "plugin.path": str(tools.connect_plugins),
-            # the Avro converter is not announced as a service, so folders are searched for it
-            "plugin.discovery": "hybrid_warn",
+            # to look through every jar for plugins would take most of Connect's start
+            "plugin.discovery": "service_load",
         }
         write_atomically(configuration, _properties(worker | clients))
 
@@ -433,13 +434,21 @@ def _connect(home: Home, tools: Toolchain) -> Part:
     return Part(
         name="connect",
         command=command,
-        needs=["broker", "registry"],
+        needs=["broker"],
         prepare=configure,
         check=answers,
         finish=keep,
         port=port,
         grace_seconds=60,
     )
+
+
+def _announce_converter(plugins: Path) -> None:
+    """Announce the Avro converter as a service (KIP-898), which its own jar does not."""
+    jar = next(plugins.glob("*/apicurio-registry-utils-converter-*.jar")).with_name("announcement.jar")
+    if not jar.exists():
+        with zipfile.ZipFile(jar, "w") as archive:
+            archive.writestr("META-INF/services/org.apache.kafka.connect.storage.Converter", AVRO_CONVERTER)
 
 
 def _http(url: str, headers: Mapping[str, str] | None = None) -> str | None:

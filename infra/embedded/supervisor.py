@@ -165,6 +165,7 @@ class _Keeper(threading.Thread):
         if log.exists() and log.stat().st_size > _LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         environment = {**os.environ, **self._home.environment(), **self.part.environment}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # it doubles the start of every service
         with log.open("ab") as output:
             return subprocess.Popen(
                 list(self.part.command),

@@ -13,6 +13,8 @@ import httpx
 
 from services.core.settings import Settings
 
+AVRO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
+
 
 class ConnectRefused(Exception):
     """Connect did not take a connector, or its task failed; the reason is in Connect's own words."""
@@ -71,7 +73,7 @@ class Connect:
 def avro_converters(settings: Settings) -> dict[str, str]:
     """Key and value as Avro in Confluent wire format, registered as TopicNameStrategy names them."""
     one = {
-        "": "io.apicurio.registry.utils.converter.AvroConverter",
+        "": AVRO_CONVERTER,
         ".apicurio.registry.url": settings.connect_registry_url,
         ".apicurio.registry.auto-register": "true",
         ".apicurio.registry.find-latest": "true",

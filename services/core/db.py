@@ -10,11 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
-import alembic.command
-import alembic.config
-from alembic import context
 from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, Uuid, create_engine, delete, insert, text
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -115,29 +111,6 @@ def emit(session: Session, outbox: Table, event: Event) -> None:
     }
     session.execute(insert(outbox).values(row))
     session.execute(delete(outbox).where(outbox.c.id == row["id"]))
-
-
-def migrate(settings: Settings, service: str, folder: Path) -> None:
-    """Bring the schema of `service` up to the newest migration in `folder`."""
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(folder))
-    config.attributes["engine"] = engine(settings, service)
-    alembic.command.upgrade(config, "head")
-
-
-def run_migrations(service: str, tables: MetaData) -> None:
-    """What each service's Alembic `env.py` calls: the version table lives in the service's own schema."""
-    with context.config.attributes["engine"].connect() as connection:
-        context.configure(
-            connection=connection,
-            target_metadata=tables,
-            version_table_schema=service,
-            include_schemas=True,
-            include_name=lambda name, kind, _: kind != "schema" or name == service,
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-        connection.commit()
 
 
 def is_ready(engine: Engine) -> str | None:

@@ -1,6 +1,6 @@
 """Alembic's entry for the schema of `catalog`."""
 
 from services.catalog.store import Base
-from services.core.db import run_migrations
+from services.core.migrations import run_migrations
 
 run_migrations("catalog", Base.metadata)
