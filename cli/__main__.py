@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from cli import up
+from cli.demo import command as demo
+from cli.exchange import Refused
 from infra.embedded.home import HomeProblem
 from infra.embedded.jars import ToolchainProblem
 from infra.embedded.parts import PartProblem
@@ -20,12 +22,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 up.register(app)
+app.command(name="demo", help=demo.command.__doc__)(demo.command)
 
 
 def main() -> None:
     try:
         app()
-    except (HomeProblem, ToolchainProblem, PartProblem, up.NotUp) as problem:
+    except (HomeProblem, ToolchainProblem, PartProblem, up.NotUp, Refused) as problem:
         Console(stderr=True, soft_wrap=True).print(str(problem), style="red", markup=False, highlight=False)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -1,0 +1,1 @@
+"""The demo: a sample world at work on a real exchange."""

@@ -1,0 +1,73 @@
+"""The running exchange as the operator's tools use it: its APIs, and its broker as the administrator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from confluent_kafka import Consumer, TopicPartition
+
+from infra.embedded.home import Home
+from services.core.avro import Registry
+from services.core.kafka import client_config, read_to_end
+from services.core.settings import Settings
+
+
+class Refused(Exception):
+    """What an API said no to, in its own words; `slug` names the problem."""
+
+    def __init__(self, slug: str, detail: str) -> None:
+        super().__init__(detail)
+        self.slug = slug
+
+
+class Exchange:
+    """An exchange that runs on this machine."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        environment = home.environment()
+        self.bootstrap = environment["TONGSHU_KAFKA_BOOTSTRAP"]
+        self.registry_url = environment["TONGSHU_REGISTRY_URL"]
+        self.settings = Settings(
+            **{
+                name.removeprefix("TONGSHU_").lower(): value
+                for name, value in environment.items()
+                if name.startswith("TONGSHU_") and name != "TONGSHU_EXCHANGE"
+            }
+        )
+        self.registry = Registry(self.registry_url)
+        self._http = httpx.Client(headers={"Authorization": f"Bearer {home.secret('operator_token')}"}, timeout=120)
+
+    def url(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.home.ports[service]}/api/{service}/v1"
+
+    def ask(self, method: str, service: str, path: str, body: Any = None) -> Any:
+        """What an API answers; raises Refused when it refuses."""
+        answer = self._http.request(method, self.url(service) + path, json=body)
+        if answer.is_error:
+            problem = answer.json()
+            raise Refused(problem["type"].rpartition(":")[2], problem["detail"])
+        return answer.json() if "json" in answer.headers["content-type"] else answer.text
+
+    def ensure(self, service: str, path: str, body: Any) -> None:
+        """Register what may be there already."""
+        try:
+            self.ask("POST", service, path, body)
+        except Refused as refused:
+            if not refused.slug.endswith("-exists"):
+                raise
+
+    def consumer(self, **more: Any) -> Consumer:
+        """A consumer as the broker's administrator, who may read everything."""
+        base = {"group_id": "operator", "isolation_level": "read_committed", "auto_offset_reset": "earliest"}
+        return Consumer(client_config(self.settings, "admin", **(base | {"enable_auto_commit": False} | more)))
+
+    def read_all(self, topic: str) -> list[tuple[bytes, bytes | None, int]]:
+        """`(key, value, offset)` of all that a topic of one partition holds now."""
+        reader = self.consumer(enable_partition_eof=True)
+        try:
+            reader.assign([TopicPartition(topic, 0, 0)])
+            return [(m.key() or b"", m.value(), int(m.offset() or 0)) for m in read_to_end(reader, 1)]
+        finally:
+            reader.close()
