@@ -29,12 +29,8 @@ class Exchange:
         environment = home.environment()
         self.bootstrap = environment["TONGSHU_KAFKA_BOOTSTRAP"]
         self.registry_url = environment["TONGSHU_REGISTRY_URL"]
-        self.settings = Settings(
-            **{
-                name.removeprefix("TONGSHU_").lower(): value
-                for name, value in environment.items()
-                if name.startswith("TONGSHU_") and name != "TONGSHU_EXCHANGE"
-            }
+        self.settings = Settings.model_validate(
+            {name.removeprefix("TONGSHU_").lower(): value for name, value in environment.items()}
         )
         self.registry = Registry(self.registry_url)
         self._http = httpx.Client(headers={"Authorization": f"Bearer {home.secret('operator_token')}"}, timeout=120)

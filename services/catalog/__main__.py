@@ -6,6 +6,7 @@ from cryptography.fernet import Fernet
 
 from services.catalog.api import Catalogue, router
 from services.catalog.events import Publisher
+from services.catalog.watch import Watch
 from services.core import db, telemetry
 from services.core.avro import Registry
 from services.core.connect import Connect
@@ -28,6 +29,7 @@ def main() -> None:
         vault=Fernet(here.secret("catalog_vault_key")),
     )
     app = application("catalog", {"database": lambda: db.is_ready(engine)})
+    Watch(catalogue.connect).start()
     app.include_router(router(catalogue))
     serve(app, here)
 

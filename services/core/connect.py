@@ -36,6 +36,20 @@ class Connect:
         """Remove the connector; fine if there is none."""
         self._ask("DELETE", f"/connectors/{name}", missing_is_fine=True)
 
+    def failed(self) -> dict[str, str]:
+        """The connectors that have failed, or whose task has, and why."""
+        found = {}
+        for name, told in self._ask("GET", "/connectors?expand=status").items():
+            parts = [told["status"]["connector"], *told["status"]["tasks"]]
+            for part in parts:
+                if part["state"] == "FAILED":
+                    found[name] = _cause(part.get("trace", ""))
+        return found
+
+    def restart_failed(self, name: str) -> None:
+        """Start what has failed of a connector again; exactly-once delivery goes on where it was."""
+        self._ask("POST", f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true")
+
     def wait_until_running(self, name: str, timeout: float) -> None:
         """Return when the connector and its task run; raises ConnectRefused with the task's own reason if they fail."""
         deadline = time.monotonic() + timeout
