@@ -140,7 +140,7 @@ def _timed_at_debezium(exchange: Exchange) -> Iterator[Any]:
     """A consumer of the change topics; gives a function that takes the latencies since it was last called."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    config = _admin_config(exchange, group_id=f"bench-{uuid.uuid4()}", fetch_wait_max_ms=5)
+    config = _admin_config(exchange, group_id=f"bench-{uuid.uuid4()}")
     process = context.Process(target=_time_changes, args=(config, exchange.registry_url, _change_topics(), there))
     process.start()
     there.close()
