@@ -7,6 +7,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -44,6 +45,7 @@ class Part:
     user: str | None = None
     once: bool = False
     port: int | None = None
+    stop_signal: int = signal.SIGTERM
     grace_seconds: float = 20.0
     finish: Callable[[], None] = lambda: None
 
@@ -132,6 +134,8 @@ def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password:
         prepare=initialise,
         check=lambda: _query(port, superuser, home.secret(password)),
         port=port,
+        # on SIGTERM it would wait until the last client has gone
+        stop_signal=signal.SIGINT,
     )
 
 
@@ -193,6 +197,8 @@ def _redis(home: Home, tools: Toolchain) -> Part:
             "bind 127.0.0.1",
             f"port {port}",
             f"requirepass {home.secret('redis_password')}",
+            # a title would be written over the environment by which the exchange's processes are known
+            "set-proc-title no",
             # what is here may be lost
             "appendonly no",
             'save ""',
