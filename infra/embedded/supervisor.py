@@ -21,10 +21,11 @@ from typing import Any
 
 import psutil
 
-from infra.embedded.home import Home, HomeProblem, Lock, find, leftovers, write_atomically
+from infra.embedded.home import Home, HomeProblem, Lock, find, leftovers
 from infra.embedded.jars import ToolchainProblem
 from infra.embedded.parts import Part, PartProblem, parts
 from infra.embedded.toolchain import locate
+from infra.files import write_atomically
 
 _START_SECONDS = 120.0
 _CHECK_EVERY_SECONDS = 5.0
