@@ -17,7 +17,8 @@ from tests.road.town import Town
 @pytest.fixture(scope="session")
 def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
     """The command line over a running exchange with small sample departments."""
-    command = Tongshu(tmp_path_factory.mktemp("shared") / "home")
+    # every table that a test mounts has a connector: many that look every 5 ms would leave the tests no processor
+    command = Tongshu(tmp_path_factory.mktemp("shared") / "home", {"TONGSHU_CDC_POLL_MILLISECONDS": "50"})
     command.must("up", "--samples")
     yield command
     command.must("down")
