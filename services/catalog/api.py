@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from services.catalog import store
 from services.catalog.connector import change_topic, connector_config, connector_name
 from services.catalog.domain import resource as domain
+from services.catalog.domain.mount import mount_defects
 from services.catalog.events import Publisher
 from services.catalog.source import SourceDatabase, SourceUnreachable, TableMissing
 from services.core.connect import Connect, ConnectRefused
@@ -270,7 +271,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             table = source.describe(mount.schema_name, mount.table)
         except (SourceUnreachable, TableMissing) as error:
             raise Problem(422, "mount-invalid", "The resource cannot be mounted there", str(error)) from error
-        _refuse("mount-invalid", "The resource cannot be mounted there", domain.mount_defects(_terms(resource), table))
+        _refuse("mount-invalid", "The resource cannot be mounted there", mount_defects(_terms(resource), table))
         topic = change_topic(catalogue.settings, system.code, mount.schema_name, mount.table)
         catalogue.make_topic(topic)
         connector = connector_name(code)
