@@ -108,6 +108,9 @@ def catalogue(exchange: Exchange, server: Server) -> None:
             "/departments",
             {"slug": department.slug, "uscc": department.uscc, "name": department.name, "name_en": department.name_en},
         )
+        appointments = f"/departments/{department.slug}/appointments"
+        if not exchange.ask("GET", "catalog", appointments):
+            exchange.ask("POST", "catalog", appointments, {"role": "responsible", "name": department.responsible})
         exchange.ensure(
             "catalog",
             "/systems",
@@ -124,6 +127,9 @@ def catalogue(exchange: Exchange, server: Server) -> None:
         )
     for code, resource in RESOURCES.items():
         exchange.ensure("catalog", "/resources", resource)
+        for step in ("submit", "approve"):
+            if step in exchange.ask("GET", "catalog", f"/resources/{code}")["actions"]:
+                exchange.ask("POST", "catalog", f"/resources/{code}/steps", {"action": step})
         if exchange.ask("GET", "catalog", f"/resources/{code}")["mount"] is None:
             schema, table = MOUNTS[code]
             mount = {"system": _system_of(resource["department"]), "schema": schema, "table": table}

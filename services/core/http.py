@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
-from services.core import problems
+from services.core import identity, problems
 from services.core.settings import Settings
 
 Check = Callable[[], str | None]
@@ -17,7 +19,8 @@ Check = Callable[[], str | None]
 def application(service: str, checks: Mapping[str, Check], version: str = "1") -> FastAPI:
     """An app with `/healthz` (alive) and `/readyz` (ready, or 503 naming what is not).
 
-    A check answers None when all is well, else the reason.
+    A check answers None when all is well, else the reason. The app's OpenAPI says of every operation who may call it
+    (`x-roles`) and that its errors are problem details.
     """
     app = FastAPI(title=f"Tongshu {service}", version=version, openapi_url=f"/api/{service}/v1/openapi.json")
     problems.install(app)
@@ -31,7 +34,45 @@ def application(service: str, checks: Mapping[str, Check], version: str = "1") -
         reasons = {name: reason for name, check in checks.items() if (reason := check()) is not None}
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
+    generate = app.openapi
+    app.openapi = lambda: _completed(app, generate())  # type: ignore[method-assign]
     return app
+
+
+_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+def _completed(app: FastAPI, described: dict[str, Any]) -> dict[str, Any]:
+    if "Problem" in described.setdefault("components", {}).setdefault("schemas", {}):
+        return described
+    described["components"]["schemas"]["Problem"] = problems.SCHEMA
+    roles = {
+        (route.path_format, method.lower()): sorted(allowed)
+        for route in api_routes(app)
+        if (allowed := identity.roles_of(route)) is not None
+        for method in route.methods or ()
+    }
+    problem = {
+        "description": "A problem, told in the caller's language (RFC 9457)",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            if method not in _METHODS:
+                continue
+            operation["responses"].pop("422", None)
+            operation["responses"].setdefault("4XX", problem)
+            operation["responses"].setdefault("5XX", problem)
+            if (path, method) in roles:
+                operation["x-roles"] = roles[path, method]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        described["components"]["schemas"].pop(unused, None)
+    return described
+
+
+def api_routes(app: FastAPI) -> list[APIRoute]:
+    """Every route of the app that answers an API call."""
+    return [route for route in app.routes if isinstance(route, APIRoute)]
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

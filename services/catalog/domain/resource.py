@@ -106,7 +106,7 @@ class MountKind(StrEnum):
 
 
 class RuleKind(StrEnum):
-    """What a quality rule asks of a row (services/catalog/domain/quality.py)."""
+    """What a quality rule asks of a row (services/core/quality.py)."""
 
     REQUIRED = "required"
     PATTERN = "pattern"
