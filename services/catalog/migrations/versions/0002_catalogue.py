@@ -192,7 +192,7 @@ def _resources() -> None:
     )
     make(
         "steps",
-        column("id", sa.Integer, *[sa.Identity()], primary_key=True),
+        sa.Column("id", sa.Integer, sa.Identity(), primary_key=True),
         resource(),
         column("action", sa.String(20)),
         column("source", sa.String(20)),
