@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from services.catalog import api, store
 from services.catalog.catalogue import Catalogue
 from services.catalog.events import Publisher
+from services.catalog.seed import plant
 from services.catalog.watch import Watch
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
@@ -64,6 +65,8 @@ def main() -> None:
     here = settings()
     telemetry.start("catalog", here.log_level)
     app, catalogue = make_app(here)
+    with catalogue.session() as session, session.begin():
+        plant(session)
     catalogue.grants.start()
     Watch(catalogue.connect).start()
     serve(app, here)

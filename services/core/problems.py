@@ -95,7 +95,8 @@ def language_of(request: Request) -> str:
     return best
 
 
-def _response(request: Request, problem: Problem) -> JSONResponse:
+def answer(request: Request, problem: Problem) -> JSONResponse:
+    """The problem as an HTTP answer, in the caller's language."""
     language = language_of(request)
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + problem.slug,
@@ -187,11 +188,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     def on_problem(request: Request, problem: Problem) -> JSONResponse:
-        return _response(request, problem)
+        return answer(request, problem)
 
     @app.exception_handler(RequestValidationError)
     def on_invalid(request: Request, invalid: RequestValidationError) -> JSONResponse:
-        return _response(request, _invalid(invalid))
+        return answer(request, _invalid(invalid))
 
     @app.exception_handler(DataError)
     def on_unstorable(request: Request, error: DataError) -> JSONResponse:
@@ -199,14 +200,14 @@ def install(app: FastAPI) -> None:
             "A value cannot be stored: it holds a character that no text has, or is out of range.",
             "某个值无法保存：含有非法字符，或超出范围。",
         )
-        return _response(request, Problem(422, "value-invalid", Words("A value is not valid", "取值无效"), detail))
+        return answer(request, Problem(422, "value-invalid", Words("A value is not valid", "取值无效"), detail))
 
     @app.exception_handler(HTTPException)
     def on_http(request: Request, error: HTTPException) -> JSONResponse:
         slug, zh = _HTTP.get(error.status_code, ("http-error", "请求无法处理"))
         title = Words(slug.replace("-", " "), zh)
         detail = Words(str(error.detail), zh)
-        return _response(request, Problem(error.status_code, slug, title, detail, headers=error.headers))
+        return answer(request, Problem(error.status_code, slug, title, detail, headers=error.headers))
 
     @app.exception_handler(Exception)
     def on_failure(request: Request, error: Exception) -> JSONResponse:
@@ -215,4 +216,4 @@ def install(app: FastAPI) -> None:
             "The exchange could not do this; the fault is noted in its log. Try again, or tell its operators.",
             "操作未能完成，故障已记入日志。请重试，或联系运维人员。",
         )
-        return _response(request, Problem(500, "internal", Words("Internal error", "内部错误"), detail))
+        return answer(request, Problem(500, "internal", Words("Internal error", "内部错误"), detail))
