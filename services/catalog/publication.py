@@ -454,6 +454,26 @@ def _register(catalogue: Catalogue, terms: Terms, version: str, moment: str) -> 
     return {"version": version, "subject": name, "schema_id": schema_id, "schema": text, "published_at": moment}
 
 
+def adopt(catalogue: Catalogue) -> int:
+    """Give what was published before contracts were registered its contract, and tell the others; how many these were.
+
+    Without it the topic would hold those resources as their first schema knew them, until each is next changed.
+    """
+    old = select(store.Resource).where(
+        store.Resource.published.is_not(None), ~store.Resource.contract.has_key("schema")
+    )
+    with catalogue.session() as session, session.begin():
+        found = session.scalars(old.with_for_update()).all()
+        for resource in found:
+            terms = terms_of(resource.published or {})
+            moment = (resource.published_at or now()).isoformat()
+            resource.contract = _register(catalogue, terms, _contract_version(resource), moment)
+            last = session.get_one(store.Version, (resource.code, resource.version))
+            last.contract = resource.contract
+            catalogue.publisher.resource(session, state_of(session, resource), "resource_published")
+        return len(found)
+
+
 def _withdraw(catalogue: Catalogue, session: Session, resource: store.Resource) -> None:
     moment = now()
     for notice in session.scalars(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
@@ -23,6 +23,7 @@ def application(service: str, checks: Mapping[str, Check], version: str = "1") -
     (`x-roles`) and that its errors are problem details.
     """
     app = FastAPI(title=f"Tongshu {service}", version=version, openapi_url=f"/api/{service}/v1/openapi.json")
+    app.state.roles = {}
     problems.install(app)
 
     @app.get("/healthz", include_in_schema=False)
@@ -46,12 +47,6 @@ def _completed(app: FastAPI, described: dict[str, Any]) -> dict[str, Any]:
     if "Problem" in described.setdefault("components", {}).setdefault("schemas", {}):
         return described
     described["components"]["schemas"]["Problem"] = problems.SCHEMA
-    roles = {
-        (route.path_format, method.lower()): sorted(allowed)
-        for route in api_routes(app)
-        if (allowed := identity.roles_of(route)) is not None
-        for method in route.methods or ()
-    }
     problem = {
         "description": "A problem, told in the caller's language (RFC 9457)",
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -63,16 +58,22 @@ def _completed(app: FastAPI, described: dict[str, Any]) -> dict[str, Any]:
             operation["responses"].pop("422", None)
             operation["responses"].setdefault("4XX", problem)
             operation["responses"].setdefault("5XX", problem)
-            if (path, method) in roles:
-                operation["x-roles"] = roles[path, method]
+            if (path, method) in app.state.roles:
+                operation["x-roles"] = sorted(app.state.roles[path, method])
     for unused in ("HTTPValidationError", "ValidationError"):
         described["components"]["schemas"].pop(unused, None)
     return described
 
 
-def api_routes(app: FastAPI) -> list[APIRoute]:
-    """Every route of the app that answers an API call."""
-    return [route for route in app.routes if isinstance(route, APIRoute)]
+def include(app: FastAPI, router: APIRouter, prefix: str) -> None:
+    """Put the routes of `router` into `app`; raises RuntimeError for a route that does not say who may call it."""
+    for route in router.routes:
+        allowed = identity.roles_of(route) if isinstance(route, APIRoute) else None
+        if not isinstance(route, APIRoute) or allowed is None:
+            raise RuntimeError(f"{getattr(route, 'path', route)} does not say who may call it")
+        for method in route.methods or ():
+            app.state.roles[prefix + route.path_format, method.lower()] = allowed
+    app.include_router(router, prefix=prefix)
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

@@ -88,12 +88,12 @@ class Keys:
         claim = _claim.get()
         if claim is None or claim.written:
             return
-        claim.written = True
         row = {"caller": claim.caller, "key": claim.key, "digest": claim.digest}
         try:
             session.execute(insert(self._table).values(row))
         except IntegrityError as error:
             raise KeyTaken from error
+        claim.written = True
 
     def find(self, claim: _Claim) -> Any:
         with self._sessions() as session:
@@ -127,8 +127,11 @@ class IdempotentRoute(APIRoute):
             token = _claim.set(claim)
             try:
                 response = await handle(request)
-            except KeyTaken:
-                return await run_in_threadpool(_again, keys, claim, None)
+            except Exception:
+                # what failed because the same post was done meanwhile is answered as that one was
+                if claim.written or (kept := await run_in_threadpool(keys.find, claim)) is None:
+                    raise
+                return await run_in_threadpool(_again, keys, claim, kept)
             finally:
                 _claim.reset(token)
             if claim.written:

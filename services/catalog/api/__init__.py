@@ -19,6 +19,7 @@ from services.catalog.api import (
     tokens,
 )
 from services.catalog.catalogue import Catalogue
+from services.core.http import include
 
 PREFIX = "/api/catalog/v1"
 ROUTERS = (
@@ -40,4 +41,4 @@ ROUTERS = (
 def install(app: FastAPI, catalogue: Catalogue) -> None:
     """Put all routers over `catalogue` into `app`."""
     for make in ROUTERS:
-        app.include_router(make(catalogue), prefix=PREFIX)
+        include(app, make(catalogue), PREFIX)
