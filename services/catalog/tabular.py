@@ -101,7 +101,7 @@ def _too_wide() -> Words:
 
 def _unquoted(cell: str) -> str:
     """A cell without the quote that `write_csv` put before what looks like a formula."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and _acts(cell) else cell
 
 
 def _read_excel(data: bytes) -> Table:
@@ -154,7 +154,12 @@ def write_csv(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def _quoted(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if _acts(cell) else cell
+
+
+def _acts(cell: str) -> bool:
+    """Whether a spreadsheet may take the cell for a formula, now or once a quote is taken off."""
+    return cell.lstrip("'").startswith(_FORMULA)
 
 
 def write_excel(
