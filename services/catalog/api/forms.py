@@ -21,6 +21,19 @@ def _printable(text: str) -> str:
     return text
 
 
+def _encodable(value: Any) -> Any:
+    """Refuses JSON that holds halves of characters somewhere inside, or is larger than a form needs."""
+    try:
+        size = len(json.dumps(value, ensure_ascii=False).encode())
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise ValueError("holds what cannot be written as UTF-8") from error
+    if size > MAX_JSON:
+        raise ValueError(f"is larger than {MAX_JSON} bytes")
+    return value
+
+
+MAX_JSON = 1_000_000
+Json = AfterValidator(_encodable)
 Plain = AfterValidator(_printable)
 Name = Annotated[str, Field(min_length=1, max_length=200), Plain]
 Text = Annotated[str, Field(min_length=1, max_length=2_000), Plain]
@@ -62,7 +75,7 @@ class RuleForm(Strict):
     id: Slug
     kind: domain.RuleKind
     items: Annotated[list[Slug], Field(min_length=1, max_length=20)]
-    parameters: Annotated[dict[str, Any], Field(examples=[{"scheme": "citizen_id"}])] = {}
+    parameters: Annotated[dict[str, Any], Field(examples=[{"scheme": "citizen_id"}]), Json] = {}
     severity: domain.Severity = domain.Severity.ERROR
     message: Note = ""
 

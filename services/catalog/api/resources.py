@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from services.catalog import store
 from services.catalog.api.forms import (
+    Json,
     MountOut,
     Note,
     ResourceOut,
@@ -129,6 +130,7 @@ class TrialForm(Strict):
     rows: Annotated[
         list[dict[str, Any]],
         Field(min_length=1, max_length=MAX_TRIAL_ROWS, examples=[[{"id_number": "11010519491231002X"}]]),
+        Json,
     ]
     rules: Annotated[list[RuleForm], Field(max_length=500)] | None = None
 
@@ -390,7 +392,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         language = language_of(request)
         with catalogue.session() as session:
             resource = own(session, viewer, request, code)
-            terms = terms_of(resource.draft or resource.published or {})
+            terms = terms_of(resource.published) if resource.published and not resource.draft else draft_of(resource)
             lists = code_lists(session)
         if form.rules is not None:
             record = record_of(terms)
