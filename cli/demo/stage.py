@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -18,6 +18,8 @@ from cli.demo.world import DEPARTMENTS, Server
 from cli.exchange import Exchange
 from services.core import masks
 from services.sync.projection.plan import grant_secret
+
+Login = Callable[[str], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -100,22 +102,26 @@ def _system_of(slug: str) -> str:
     return next(department.database for department in DEPARTMENTS if department.slug == slug)
 
 
-def open_grants(exchange: Exchange, samples: Sequence[SampleGrant] = GRANTS) -> list[Running]:
-    """Grant the samples, and start a consumer for each with its department's own user."""
-    credentials = {
-        department: exchange.ask("POST", "demand", f"/departments/{department}/credentials")
-        for department in sorted({str(sample.request["department"]) for sample in samples})
-    }
+def open_grants(
+    exchange: Exchange, samples: Sequence[SampleGrant] = GRANTS, login: Login | None = None
+) -> list[Running]:
+    """Grant the samples, and start a consumer for each with its department's own user.
+
+    `login` gives the credentials of a department; without it each department gets new ones, which end those before.
+    """
+    issue = login or (lambda department: exchange.ask("POST", "demand", f"/departments/{department}/credentials"))
+    departments = sorted({str(sample.request["department"]) for sample in samples})
+    credentials = {department: issue(department) for department in departments}
     running = []
     for sample in samples:
         grant = exchange.ask("POST", "demand", "/grants", dict(sample.request))
-        login = credentials[grant["department"]]
+        given = credentials[grant["department"]]
         access = Access(
             bootstrap=exchange.bootstrap,
             registry=exchange.registry_url,
-            username=login["username"],
-            password=login["password"],
-            group=f"{login['group_prefix']}{grant['id']}",
+            username=given["username"],
+            password=given["password"],
+            group=f"{given['group_prefix']}{grant['id']}",
             topic=grant["topic"],
         )
         running.append(Running(sample, grant, Receiver(access)))

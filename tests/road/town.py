@@ -79,6 +79,7 @@ class Reader:
                 "group.id": f"{login['group_prefix']}{uuid.uuid4().hex[:8]}",
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
+                "log_level": 2,
             }
         )
         self._consumer.subscribe([topic])

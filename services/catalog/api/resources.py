@@ -33,7 +33,7 @@ from services.catalog.connector import connector_name
 from services.catalog.domain.contract import change
 from services.catalog.domain.difference import Kind, differences
 from services.catalog.domain.lifecycle import EDITABLE, TRANSITIONS, Action, State
-from services.catalog.domain.resource import Defect, Grade, Terms, terms_of
+from services.catalog.domain.resource import Defect, Grade, Terms, entry_defects, terms_of
 from services.catalog.publication import (
     code_lists,
     defects_of,
@@ -57,6 +57,7 @@ from services.core.problems import Problem, language_of
 from services.core.words import Words, in_language
 
 MAX_TRIAL_ROWS = 1_000
+_NEVER = Words("This never enters the catalogue", "此类数据不得进入目录")
 
 
 class StepForm(Strict):
@@ -177,6 +178,8 @@ def router(catalogue: Catalogue) -> APIRouter:
         if not viewer.provides_for(form.department):
             why = Words("You work on resources of your own department only.", "只能处理本部门的资源。")
             raise identity.refuse(request, viewer, why)
+        terms = form.terms()
+        refuse("resource-invalid", _NEVER, entry_defects(terms))
         try:
             with catalogue.session() as session, session.begin():
                 department = need(session, store.Department, form.department, "department")
@@ -185,7 +188,7 @@ def router(catalogue: Catalogue) -> APIRouter:
                     catalogue_code=new_code(session, department, form.category),
                     department=form.department,
                     state=State.DRAFT.value,
-                    draft=record_of(form.terms()),
+                    draft=record_of(terms),
                     version=0,
                     revision=1,
                     updated_at=now(),
@@ -246,7 +249,9 @@ def router(catalogue: Catalogue) -> APIRouter:
             fixed = {"code": resource.code, "department": resource.department}
             changed = [Defect(f"/{name}", detail) for name, value in fixed.items() if getattr(form, name) != value]
             refuse("resource-invalid", Words("The draft is not valid", "草稿无效"), changed)
-            resource.draft = record_of(form.terms())
+            terms = form.terms()
+            refuse("resource-invalid", _NEVER, entry_defects(terms))
+            resource.draft = record_of(terms)
             resource.revision += 1
             resource.updated_at = now()
             return answer(session, viewer, resource, response)

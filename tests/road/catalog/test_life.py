@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -96,8 +97,8 @@ def test_all_defects_are_told_at_once_and_in_the_callers_language(place: Place) 
     form = terms_of(
         office,
         sharing_type="conditional",
-        grade="core",
-        classified=True,
+        grade="important",
+        openness={"open": True},
         category="999",
         service_item="nothing",
         related=["nowhere"],
@@ -109,12 +110,24 @@ def test_all_defects_are_told_at_once_and_in_the_callers_language(place: Place) 
     assert refused.status_code == 422 and refused.headers["content-type"] == "application/problem+json"
     pointers = {error["pointer"] for error in refused.json()["errors"]}
     assert pointers >= {
-        "/classified", "/grade", "/sharing_conditions", "/category", "/service_item", "/related", "/items/0/nullable",
+        "/sharing_conditions", "/category", "/service_item", "/related", "/items/0/nullable",
         "/items/1/name", "/items/1/column", "/rules/0", "/department",
     }  # fmt: skip
     chinese = place.caller("provider", department=office.slug, language="zh-CN").step(form["code"], "submit")
     assert chinese.json()["title"] == "资源不能发布" and chinese.headers["content-language"] == "zh-CN"
     assert all(any("一" <= c <= "鿿" for c in error["detail"]) for error in chinese.json()["errors"])
+
+
+@pytest.mark.parametrize(("term", "value"), [("classified", True), ("grade", "core")])
+def test_what_may_never_enter_is_refused_as_a_draft_already(place: Place, term: str, value: object) -> None:
+    office = place.office()
+    form = terms_of(office)
+    refused = office.provider.post("/resources", {**form, term: value})
+    assert refused.status_code == 422 and refused.json()["errors"][0]["pointer"] == f"/{term}"
+    assert office.provider.get(f"/resources/{form['code']}").status_code == 404
+    office.provider.must(office.provider.post("/resources", form), 201)
+    changed = office.provider.put(f"/resources/{form['code']}/draft", {**form, term: value}, if_match="*")
+    assert changed.status_code == 422 and changed.json()["errors"][0]["pointer"] == f"/{term}"
 
 
 def test_nobody_reviews_what_they_submitted(place: Place) -> None:
