@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -219,7 +219,8 @@ def router(catalogue: Catalogue) -> APIRouter:
                 if not viewer.sees_all():
                     query = query.where(store.Resource.department == (viewer.department or ""))
             rows, following = page(session, query, [store.Resource.code], limit, cursor)
-            return Page(items=[shown(session, viewer, row) for row in rows], next=following)
+            tasks = open_tasks(session, [row.code for row in rows if works_on(viewer, row)])
+            return Page(items=[shown(session, viewer, row, tasks) for row in rows], next=following)
 
     @routes.get("/{code}")
     def read_resource(code: str, viewer: Anyone, response: Response) -> ResourceOut:
@@ -418,10 +419,16 @@ def works_on(viewer: Viewer, resource: store.Resource) -> bool:
     return viewer.sees_all() or (Role.PROVIDER in viewer.roles and viewer.department == resource.department)
 
 
-def shown(session: Session, viewer: Viewer, resource: store.Resource) -> ResourceOut:
-    """The resource as the viewer may know it: to others it is simply published, whatever is being written."""
+def shown(
+    session: Session, viewer: Viewer, resource: store.Resource, tasks: list[TaskOut] | None = None
+) -> ResourceOut:
+    """The resource as the viewer may know it: to others it is simply published, whatever is being written.
+
+    `tasks` are open tasks that were read before (of this and other resources); without them they are read here.
+    """
     inside = works_on(viewer, resource)
-    tasks = open_tasks(session, resource.code) if inside else []
+    if tasks is None:
+        tasks = open_tasks(session, [resource.code]) if inside else []
     return ResourceOut(
         code=resource.code,
         catalogue_code=resource.catalogue_code,
@@ -437,12 +444,13 @@ def shown(session: Session, viewer: Viewer, resource: store.Resource) -> Resourc
         regraded_at=resource.regraded_at,
         updated_at=resource.updated_at if inside else resource.published_at or resource.updated_at,
         actions=open_to(viewer, resource) if inside else [],
-        tasks=tasks,
+        tasks=[task for task in tasks if inside and task.resource == resource.code],
     )
 
 
-def open_tasks(session: Session, code: str) -> list[TaskOut]:
-    query = select(store.Task).where(store.Task.resource == code, store.Task.closed_at.is_(None))
+def open_tasks(session: Session, codes: Sequence[str]) -> list[TaskOut]:
+    """The open tasks of these resources, those due first before the others."""
+    query = select(store.Task).where(store.Task.resource.in_(codes), store.Task.closed_at.is_(None))
     return [task_out(session, task) for task in session.scalars(query.order_by(store.Task.due_on))]
 
 

@@ -152,6 +152,21 @@ def test_departments_do_not_touch_each_others_things(place: Place) -> None:
     assert other.provider.send(f"/departments/{mine.slug}/lists/powers/imports", b"x").status_code == 403
 
 
+def test_the_demand_side_knows_the_same_callers_until_they_are_revoked(place: Place, exchange: Exchange) -> None:
+    form = {"name": "second administrator", "roles": ["administrator"]}
+    made = place.operator.must(place.operator.post("/tokens", form), 201)
+    auditor = place.operator.must(place.operator.post("/tokens", {"name": "an auditor", "roles": ["auditor"]}), 201)
+
+    def status(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(f"{exchange.url('demand')}/grants", headers=headers).status_code
+
+    eventually(lambda: status(made["token"]), lambda found: found == 200, "the token at the demand side")
+    eventually(lambda: status(auditor["token"]), lambda found: found == 403, "the auditor at the demand side")
+    place.operator.must(place.operator.request("DELETE", f"/tokens/{made['id']}"))
+    eventually(lambda: status(made["token"]), lambda found: found == 401, "its end there", 2)
+
+
 def test_a_refused_attempt_is_told(place: Place, exchange: Exchange) -> None:
     nobody = place.caller("ops")
     assert nobody.post("/departments", {}).status_code == 403
