@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import psycopg
 from sqlalchemy.engine import URL
 
-from services.catalog.domain.resource import Column, Table
+from services.catalog.domain.mount import Column, Table
 
 
 class SourceUnreachable(Exception):

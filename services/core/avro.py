@@ -116,9 +116,10 @@ class Registry:
         fastavro.schemaless_writer(out, self.parsed(schema_id), record)
         return out.getvalue()
 
-    def decode(self, data: bytes) -> tuple[int, Any]:
+    def decode(self, data: bytes, reader: Any = None) -> tuple[int, Any]:
         """`(schema id, record)` of bytes in wire format, read to their last byte.
 
+        With `reader` (as fastavro wants it) the record has the fields of that schema, whatever the writer's had.
         Raises NotAvro, UnknownSchema and RegistryUnavailable.
         """
         schema_id = wire_schema_id(data)
@@ -126,7 +127,7 @@ class Registry:
         body = io.BytesIO(data)
         body.seek(_HEADER.size)
         try:
-            record = fastavro.schemaless_reader(body, schema, None)
+            record = fastavro.schemaless_reader(body, schema, reader)
         except Exception as error:
             raise NotAvro(f"the bytes do not fit schema {schema_id}: {type(error).__name__}") from error
         if body.tell() != len(data):
@@ -150,6 +151,7 @@ class Codec:
     def __init__(self, registry: Registry, topic: str, schema: str | None = None) -> None:
         self.registry, self.subject = registry, f"{topic}-value"
         self._schema = load(schema or topic)
+        self._reader = fastavro.parse_schema(load(schema or topic))
         self._id: int | None = None
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
@@ -158,5 +160,6 @@ class Codec:
         return self.registry.encode(self._id, record)
 
     def decode(self, data: bytes) -> dict[str, Any]:
-        record: dict[str, Any] = self.registry.decode(data)[1]
+        """The record with all fields of the topic's newest schema: what an older writer left out has its default."""
+        record: dict[str, Any] = self.registry.decode(data, self._reader)[1]
         return record

@@ -14,6 +14,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from cli.demo.stage import publish
 from cli.demo.world import DEPARTMENTS, Server
 from cli.exchange import Exchange
 
@@ -183,6 +184,7 @@ class Town:
             for name, kind in columns.items()
         ]
         self.exchange.ask("POST", "catalog", "/resources", resource_of(code, items, **terms))
+        publish(self.exchange, code)
         mount = {"system": OWNER.database, "schema": "population", "table": code}
         mounted = self.exchange.ask("PUT", "catalog", f"/resources/{code}/mount", mount)
         return Table(self.exchange, connection, code, f"population.{code}", mounted["mount"]["topic"])
