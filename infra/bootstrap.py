@@ -195,7 +195,8 @@ def outbox_connector(here: Settings, tables: list[str]) -> dict[str, str]:
         "table.include.list": ",".join(tables),
         # a service starts after this connector, so there is nothing to read but the log
         "snapshot.mode": "no_data",
-        "poll.interval.ms": "5",
+        # decisions may take a little longer than data: each connector that looks every 5 ms costs a tenth of a core
+        "poll.interval.ms": "20",
         "heartbeat.interval.ms": "10000",
         "heartbeat.action.query": "select pg_logical_emit_message(false, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",

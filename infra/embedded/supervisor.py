@@ -33,6 +33,8 @@ _CHECKS_UNTIL_ILL = 4
 _FIRST_BACK_OFF_SECONDS = 0.5
 _LONGEST_BACK_OFF_SECONDS = 30.0
 _STABLE_SECONDS = 60.0
+# nobody waits for them to drain: what they had not finished is taken up again by those that follow
+_LEFTOVER_SECONDS = 10.0
 _LOG_BYTES = 20 * 1024**2
 
 
@@ -250,7 +252,7 @@ def end_leftovers(home: Home) -> int:
             process.terminate()
         except psutil.Error:
             continue
-    _, alive = psutil.wait_procs(found, 60)
+    _, alive = psutil.wait_procs(found, _LEFTOVER_SECONDS)
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, 10)

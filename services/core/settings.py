@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
     cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")
+    cdc_poll_milliseconds: int = Field(
+        default=5,
+        description="How often a mount looks for changes: most of a change's delay, against a tenth of a core.",
+    )
     share_partitions: int = Field(
         default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."
     )

@@ -25,7 +25,8 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
     if running := os.environ.get("TONGSHU_TEST_HOME"):
         yield Tongshu(Path(running))
         return
-    command = Tongshu(tmp_path_factory.mktemp("shared") / "home")
+    # every table that a test mounts has a connector: many that look every 5 ms would leave the tests no processor
+    command = Tongshu(tmp_path_factory.mktemp("shared") / "home", {"TONGSHU_CDC_POLL_MILLISECONDS": "50"})
     command.must("up", "--samples")
     yield command
     command.must("down")
