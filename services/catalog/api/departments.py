@@ -20,7 +20,7 @@ from services.catalog.publication import restate
 from services.core.conditional import IfMatch, etag, require_match
 from services.core.idempotency import IdempotentRoute
 from services.core.identifiers import IdentifierError, check_uscc
-from services.core.identity import Administrator, Anyone, Provider
+from services.core.identity import Administrator, Anyone, Insider, Provider
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
@@ -132,9 +132,9 @@ def router(catalogue: Catalogue) -> APIRouter:
             return DepartmentForm.model_validate(found)
 
     @routes.get("/{slug}/appointments")
-    def list_appointments(slug: str, viewer: Provider) -> list[AppointmentOut]:
-        """Who was and is the department's responsible person and handler; for the department and administrators."""
-        if not viewer.provides_for(slug):
+    def list_appointments(slug: str, viewer: Insider) -> list[AppointmentOut]:
+        """Who was and is the department's responsible person and handler; not for other departments."""
+        if not (viewer.sees_all() or viewer.provides_for(slug)):
             raise missing("department", slug)
         with catalogue.session() as session:
             need(session, store.Department, slug, "department")

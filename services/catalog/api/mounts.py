@@ -85,6 +85,9 @@ def router(catalogue: Catalogue) -> APIRouter:
         where = {"kind": "table", **form.model_dump(by_alias=True), "topic": topic.name, "connector": connector}
         with catalogue.session() as session, session.begin():
             kept = session.get_one(store.Resource, code, with_for_update=True)
+            if kept.published is None:
+                catalogue.connect.delete(connector)
+            _mountable(kept, system)  # it may have been withdrawn or mounted while the connector came up
             kept.mount = where
             kept.revision += 1
             session.flush()

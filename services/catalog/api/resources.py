@@ -51,7 +51,7 @@ from services.core import identity, quality
 from services.core.conditional import IfMatch, etag, require_match
 from services.core.connect import ConnectRefused
 from services.core.idempotency import IdempotentRoute
-from services.core.identity import Administrator, Anyone, Provider, Role, Viewer
+from services.core.identity import Administrator, Anyone, Insider, Provider, Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem, language_of
 from services.core.words import Words, in_language
@@ -160,9 +160,9 @@ def router(catalogue: Catalogue) -> APIRouter:
             raise missing("resource", code)
         return found
 
-    def own(session: Session, viewer: Viewer, request: Request, code: str) -> store.Resource:
-        """The resource, locked, if the viewer writes for its department."""
-        found = visible(session, viewer, code, lock=True)
+    def own(session: Session, viewer: Viewer, request: Request, code: str, *, lock: bool = False) -> store.Resource:
+        """The resource, if the viewer writes for its department."""
+        found = visible(session, viewer, code, lock=lock)
         if not viewer.provides_for(found.department):
             why = Words("You work on resources of your own department only.", "只能处理本部门的资源。")
             raise identity.refuse(request, viewer, why)
@@ -234,7 +234,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     ) -> ResourceOut:
         """Put another draft in the place of the one there is."""
         with catalogue.session() as session, session.begin():
-            resource = own(session, viewer, request, code)
+            resource = own(session, viewer, request, code, lock=True)
             require_match(if_match, resource.revision)
             if State(resource.state) not in EDITABLE:
                 raise Problem(
@@ -326,10 +326,14 @@ def router(catalogue: Catalogue) -> APIRouter:
             return answer(session, viewer, resource, response)
 
     @routes.get("/{code}/steps")
-    def read_steps(code: str, viewer: Provider, request: Request) -> list[StepOut]:
-        """What was done with the resource, and why; for its department and administrators."""
+    def read_steps(code: str, viewer: Insider, request: Request) -> list[StepOut]:
+        """What was done with the resource, and why; not for other departments."""
         with catalogue.session() as session:
-            own(session, viewer, request, code)
+            if not works_on(viewer, visible(session, viewer, code)):
+                why = Words(
+                    "You see the steps of your own department's resources only.", "只能查看本部门资源的办理过程。"
+                )
+                raise identity.refuse(request, viewer, why)
             query = select(store.Step).where(store.Step.resource == code).order_by(store.Step.id)
             return [StepOut.model_validate(row) for row in session.scalars(query)]
 

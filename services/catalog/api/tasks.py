@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter
 from sqlalchemy import select
 
@@ -12,16 +10,14 @@ from services.catalog.api.forms import TaskOut
 from services.catalog.api.resources import task_out
 from services.catalog.catalogue import Catalogue
 from services.core.idempotency import IdempotentRoute
-from services.core.identity import Role, Viewer, may
-
-Worker = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.PROVIDER, Role.AUDITOR)]
+from services.core.identity import Insider
 
 
 def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/tasks", tags=["tasks"], route_class=IdempotentRoute)
 
     @routes.get("")
-    def list_tasks(viewer: Worker) -> list[TaskOut]:
+    def list_tasks(viewer: Insider) -> list[TaskOut]:
         """The 500 open tasks due first: the department's own, or everyone's for the data authority and auditors."""
         query = select(store.Task).where(store.Task.closed_at.is_(None)).order_by(store.Task.due_on).limit(500)
         if not viewer.sees_all():

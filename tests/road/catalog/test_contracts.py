@@ -151,3 +151,21 @@ def test_rules_are_tried_on_sample_rows_before_they_hold(place: Place, office: O
     }
     refused = office.provider.post(f"/resources/{code}/trial", wrong)
     assert refused.status_code == 422 and refused.json()["errors"][0]["pointer"] == "/rules/0"
+
+
+def test_what_is_withdrawn_is_delivered_no_longer_and_its_connector_is_gone(place: Place, town: Town) -> None:
+    table = town.table({"id": "text", "name": "text"}, rows=[("1", "甲")])
+    grant = town.grant(table, ["id", "name"])
+    reader = town.reader(grant)
+    reader.await_state({"1": {"id": "1", "name": "甲"}})
+    withdrawn = place.reviewer.must(place.reviewer.step(table.code, "withdraw", "不再采集"))
+    assert (withdrawn["state"], withdrawn["mount"], withdrawn["published"]) == ("withdrawn", None, None)
+    eventually(
+        lambda: [key for key, value, _ in place.exchange.read_all("catalog.resources") if value is None],
+        lambda gone: table.code.encode() in gone,
+        "the tombstone",
+    )
+    table.run("insert into {t} values ('2', '乙')")
+    reader.poll(3)
+    assert reader.state() == {"1": {"id": "1", "name": "甲"}}
+    reader.close()

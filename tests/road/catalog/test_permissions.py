@@ -18,13 +18,14 @@ from tests.road.town import eventually
 # What each route says today. A route that is added or changes its mind changes this table too, on purpose.
 EVERYONE = frozenset(Role)
 WRITERS = frozenset({Role.ADMINISTRATOR, Role.PROVIDER})
+INSIDERS = WRITERS | {Role.AUDITOR}
 ALONE = frozenset({Role.ADMINISTRATOR})
 WHO: dict[str, frozenset[Role]] = {
     "POST /departments": ALONE,
     "GET /departments": EVERYONE,
     "GET /departments/{slug}": EVERYONE,
     "PUT /departments/{slug}": ALONE,
-    "GET /departments/{slug}/appointments": WRITERS,
+    "GET /departments/{slug}/appointments": INSIDERS,
     "POST /departments/{slug}/appointments": WRITERS,
     "POST /departments/{slug}/lists/{kind}/imports": WRITERS,
     "POST /systems": WRITERS,
@@ -54,7 +55,7 @@ WHO: dict[str, frozenset[Role]] = {
     "PUT /resources/{code}/draft": WRITERS,
     "GET /resources/{code}/check": WRITERS,
     "POST /resources/{code}/steps": WRITERS,
-    "GET /resources/{code}/steps": WRITERS,
+    "GET /resources/{code}/steps": INSIDERS,
     "POST /resources/{code}/grade": ALONE,
     "GET /resources/{code}/versions": EVERYONE,
     "GET /resources/{code}/versions/{version}": EVERYONE,
@@ -64,7 +65,7 @@ WHO: dict[str, frozenset[Role]] = {
     "PUT /resources/{code}/mount": WRITERS,
     "GET /notices": EVERYONE,
     "POST /notices/{notice_id}/acknowledgements": frozenset({Role.ADMINISTRATOR, Role.CONSUMER}),
-    "GET /tasks": frozenset({Role.ADMINISTRATOR, Role.PROVIDER, Role.AUDITOR}),
+    "GET /tasks": INSIDERS,
     "GET /place/clocks": EVERYONE,
     "GET /place/clocks/{clock}": EVERYONE,
     "PUT /place/clocks/{clock}": ALONE,
