@@ -9,6 +9,7 @@ from services.catalog.api import (
     code_lists,
     departments,
     divisions,
+    exports,
     imports,
     mounts,
     notices,
@@ -35,6 +36,7 @@ ROUTERS = (
     tasks.router,
     place.router,
     tokens.router,
+    exports.router,
 )
 
 

@@ -79,6 +79,12 @@ WHO: dict[str, frozenset[Role]] = {
     "POST /tokens": ALONE,
     "GET /tokens": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     "DELETE /tokens/{token_id}": ALONE,
+    "GET /exports/dcat.jsonld": EVERYONE,
+    "GET /exports/dcat.ttl": EVERYONE,
+    "GET /exports/catalogue.xlsx": EVERYONE,
+    "GET /exports/asyncapi": EVERYONE,
+    "GET /exports/openlineage": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
+    "GET /exports/odcs/{code}": EVERYONE,
 }
 _PREFIX = "/api/catalog/v1"
 
