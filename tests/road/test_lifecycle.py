@@ -13,7 +13,6 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -217,21 +216,3 @@ def test_what_a_grant_was_given_survives_it_all(shop: Shop) -> None:
     grants = shop.exchange.ask("GET", "demand", "/grants")
     assert sorted(grant["id"] for grant in grants) == sorted(one.grant["id"] for one in shop.running)
     assert len(grants) == len(GRANTS)
-
-
-def test_a_damaged_state_folder_is_named_and_left_as_it_is(shop: Shop, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    (home / "data").mkdir(parents=True)
-    for text, told in (("{", "damaged"), ('{"format": 99}', "format 99"), ("[]", "damaged"), (None, "missing")):
-        record = home / "exchange.json"
-        if text is None:
-            record.unlink()
-        else:
-            record.write_text(text)
-        for command in ("up", "status", "down"):
-            answer = Tongshu(home)(command)
-            assert answer.status == 1, command
-            assert told in answer.words and str(record) in answer.words
-            assert "Traceback" not in answer.words
-        assert text is None or record.read_text() == text
-    assert sorted(path.name for path in home.iterdir()) == ["data"]

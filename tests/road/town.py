@@ -16,7 +16,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from cli.demo.stage import publish
 from cli.demo.world import DEPARTMENTS, Server
-from cli.exchange import Exchange
+from cli.exchange import Exchange, Refused
 
 PATIENCE_SECONDS = 30.0
 _TYPES = {
@@ -194,6 +194,22 @@ class Town:
     ) -> dict[str, Any]:
         asked = {"resource": table.code, "department": department, "items": list(items), "purpose": "核验", **more}
         granted: dict[str, Any] = self.exchange.ask("POST", "demand", "/grants", asked)
+        return granted
+
+    def live_grant(
+        self, table: Table, items: Sequence[str], department: str = "civil_affairs", **more: Any
+    ) -> dict[str, Any]:
+        """A grant that is served from the live stream when this returns."""
+        granted = self.grant(table, items, department, **more)
+
+        def served() -> Any:
+            try:
+                return self.exchange.ask("GET", "sync", f"/grants/{granted['id']}")
+            except Refused as refused:
+                return refused.slug
+
+        partitions = self.exchange.settings.cdc_partitions
+        eventually(served, lambda told: told == {"live": partitions, "catching_up": 0, "behind": 0}, "the live stream")
         return granted
 
     def login(self, department: str) -> Mapping[str, str]:
