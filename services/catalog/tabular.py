@@ -22,6 +22,7 @@ from services.core.words import Words
 MAX_BYTES = 10 * 1024**2
 _MAX_UNPACKED = 200 * 1024**2
 _MAX_COLUMNS = 100
+_MARK = b"\xef\xbb\xbf"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RED = PatternFill("solid", fgColor="FFFFC7CE")
 _BOLD = Font(bold=True)
@@ -51,10 +52,14 @@ def read(data: bytes) -> tuple[str, Table]:
 
 
 def decode(data: bytes) -> str:
-    """The text of a file in UTF-8 or GBK; raises Unreadable with the line for one that is neither or both."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
+    """The text of a file in UTF-8 or GBK; raises Unreadable with the line for one that is neither or both.
+
+    A few pairs of GBK characters are UTF-8 too (of letters that Chinese hardly uses): a file in which nothing else is
+    told apart is taken for GBK.
+    """
     used: str | None = None
+    if data.startswith(_MARK):
+        data, used = data[len(_MARK) :], "UTF-8"
     for number, line in enumerate(data.split(b"\n"), 1):
         if b"\0" in line:
             detail = Words("holds a zero byte: this is not text in UTF-8 or GBK", "含有零字节，不是 UTF-8 或 GBK 文本")
@@ -64,22 +69,27 @@ def decode(data: bytes) -> str:
             detail = Words(f"is in {found}, the lines before in {used}", f"编码为 {found}，而之前的行为 {used}")
             raise Unreadable(detail, number)
         used = used or found
-    return data.decode("gb18030" if used == "GBK" else "utf-8")
+    return data.decode("utf-8" if used == "UTF-8" else "gb18030")
 
 
 def _encoding(line: bytes, number: int) -> str | None:
-    """What the line is surely in; None for one that may be either."""
+    """What the line is surely in; None for one that is read as well in the one as in the other."""
     if line.isascii():
         return None
-    try:
-        # pairs of GBK bytes may happen to be UTF-8 of two bytes, hardly ever of three as Chinese takes
-        return "UTF-8" if max(line.decode("utf-8")) >= "\u0800" else None
-    except UnicodeDecodeError:
-        try:
-            line.decode("gb18030")
-        except UnicodeDecodeError as error:
-            raise Unreadable(Words("is neither UTF-8 nor GBK", "既不是 UTF-8 也不是 GBK"), number) from error
+    as_utf8, as_gbk = _decoded(line, "utf-8"), _decoded(line, "gb18030")
+    if as_utf8 is None and as_gbk is None:
+        raise Unreadable(Words("is neither UTF-8 nor GBK", "既不是 UTF-8 也不是 GBK"), number)
+    if as_utf8 is None:
         return "GBK"
+    # Chinese takes three bytes a character in UTF-8, and no line of GBK looks like that by chance
+    return "UTF-8" if as_gbk is None or max(as_utf8) >= "\u0800" else None
+
+
+def _decoded(line: bytes, encoding: str) -> str | None:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def _read_csv(text: str) -> Table:
