@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import psycopg
-from sqlalchemy.engine import URL
 
 from services.catalog.domain.mount import Column, Table
 
@@ -27,13 +26,18 @@ class SourceDatabase:
     password: str
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        url = URL.create(
-            "postgresql", self.username, self.password, self.host, self.port, self.database, {"connect_timeout": "5"}
-        )
         try:
-            return psycopg.connect(url.render_as_string(hide_password=False), autocommit=True)
-        except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[-1]
+            return psycopg.connect(
+                host=self.host,
+                port=self.port,
+                dbname=self.database,
+                user=self.username,
+                password=self.password,
+                connect_timeout=5,
+                autocommit=True,
+            )
+        except psycopg.Error as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise SourceUnreachable(f"{self.database} at {self.host}:{self.port}: {reason}") from error
 
     def check(self) -> None:

@@ -21,6 +21,10 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 
+# one machine, by name or address: no list of them, and no socket of our own machine
+Host = Annotated[
+    str, Field(max_length=200, pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9._:-]*[A-Za-z0-9])?$", examples=["10.1.2.3"])
+]
 Level = Annotated[int, Field(ge=1, le=5, description="Protection level (等保), GB/T 22239.")]
 
 
@@ -28,7 +32,7 @@ class SystemForm(Strict):
     code: Slug
     department: Slug
     name: Name
-    host: Name
+    host: Host
     port: Annotated[int, Field(ge=1, le=65_535)]
     database: Name
     username: Name
