@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from cli import up
+from cli import bench, test, up
 from cli.demo import command as demo
 from cli.exchange import Refused
 from infra.embedded.home import HomeProblem
@@ -22,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 up.register(app)
+app.command(name="test", help=test.command.__doc__)(test.command)
+app.add_typer(bench.app, name="bench")
 app.command(name="demo", help=demo.command.__doc__)(demo.command)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from infra.embedded.home import Home
 from services.core.avro import Registry
-from services.core.kafka import client_config, read_to_end
+from services.core.kafka import admin_client, client_config, read_to_end
 from services.core.settings import Settings
 
 
@@ -53,6 +54,10 @@ class Exchange:
         except Refused as refused:
             if not refused.slug.endswith("-exists"):
                 raise
+
+    def admin(self) -> AdminClient:
+        """The broker as its administrator."""
+        return admin_client(self.settings, "admin")
 
     def consumer(self, **more: Any) -> Consumer:
         """A consumer as the broker's administrator, who may read everything."""

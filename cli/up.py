@@ -27,7 +27,7 @@ _STYLES = {"healthy": "green", "done": "green", "starting": "yellow", "waiting":
 # a part that fails this often on the way up will not come up by being waited for
 _FAILURES_UNTIL_GIVEN_UP = 4
 
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True)
 
 
 class NotUp(Exception):

@@ -96,7 +96,6 @@ def _receive(access: Access, parent: Connection) -> None:
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": True,
-            "fetch.wait.max.ms": 5,
         }
     )
     consumer.subscribe([access.topic])

@@ -84,7 +84,7 @@ class SampleGrant:
 
 GRANTS = (
     SampleGrant(
-        "civil affairs ← population",
+        "civil_affairs ← population",
         {
             "resource": "population",
             "department": "civil_affairs",
@@ -104,7 +104,7 @@ GRANTS = (
            from population.person where region like '3206%'""",
     ),
     SampleGrant(
-        "medical insurance ← population",
+        "medical_insurance ← population",
         {
             "resource": "population",
             "department": "medical_insurance",
@@ -122,7 +122,7 @@ GRANTS = (
         key_is_pseudonym=True,
     ),
     SampleGrant(
-        "civil affairs ← enterprises",
+        "civil_affairs ← enterprises",
         {
             "resource": "enterprises",
             "department": "civil_affairs",

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any
 
 from infra.embedded.home import Home, write_atomically
 from infra.embedded.toolchain import Toolchain, tools_folder
-from services.core.connect import AVRO_CONVERTER
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
@@ -375,7 +373,6 @@ def _connect(home: Home, tools: Toolchain) -> Part:
 
     def configure() -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
-        _announce_converter(tools.connect_plugins)
         write_atomically(passwords, f"tongshu={home.secret('connect_rest_password')}\n")
         module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
         write_atomically(jaas, f'KafkaConnect {{ {module} required file="{passwords}"; }};\n')
@@ -441,14 +438,6 @@ def _connect(home: Home, tools: Toolchain) -> Part:
         port=port,
         grace_seconds=60,
     )
-
-
-def _announce_converter(plugins: Path) -> None:
-    """Announce the Avro converter as a service (KIP-898), which its own jar does not."""
-    jar = next(plugins.glob("*/apicurio-registry-utils-converter-*.jar")).with_name("announcement.jar")
-    if not jar.exists():
-        with zipfile.ZipFile(jar, "w") as archive:
-            archive.writestr("META-INF/services/org.apache.kafka.connect.storage.Converter", AVRO_CONVERTER)
 
 
 def _http(url: str, headers: Mapping[str, str] | None = None) -> str | None:

@@ -141,8 +141,6 @@ class Relay:
             GROUP,
             group_protocol="consumer",
             client_id=f"tongshu-{self._run_id}",
-            # a committed transaction does not wake a fetch that waits, so it must not wait long
-            fetch_wait_max_ms=5,
         )
         self._producer = self._new_producer()
         self._not_ready = None

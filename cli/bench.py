@@ -1,0 +1,72 @@
+"""`./tongshu bench`: benchmarks, each beside a peer that is measured in the same run.
+
+A benchmark gets an exchange of its own in a folder that is thrown away, so that nothing else happens on it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import road as road_bench
+from benchmarks.report import Report
+from cli import up
+from cli.exchange import Exchange
+
+app = typer.Typer(no_args_is_help=True, help="Measure the exchange beside its peers.")
+out = Console(soft_wrap=True)
+
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to FILE, too.")]
+
+
+@app.command()
+def road(
+    rate: Annotated[
+        float, typer.Option(min=1.0, max=5_000.0, help="Changes a second while latency is measured.")
+    ] = 500,
+    seconds: Annotated[float, typer.Option(min=1.0, max=3_600.0, help="How long latency is measured.")] = 30,
+    json: Json = None,
+) -> None:
+    """Commit at the source to the consumers of three grants: latency, throughput, CPU, memory."""
+    with own_exchange() as (exchange, seconds_to_start):
+        report = road_bench.run(exchange, rate=rate, seconds=seconds)
+    report.add("start of the exchange", seconds_to_start, "s")
+    finish(report, json)
+
+
+def finish(report: Report, json: Path | None) -> None:
+    report.show(out)
+    if json:
+        report.write(json)
+
+
+@contextmanager
+def own_exchange() -> Iterator[tuple[Exchange, float]]:
+    """An exchange with samples that is thrown away afterwards, and the seconds it took to start a second time."""
+    folder = Path(tempfile.mkdtemp(prefix="tongshu-bench-"))
+    kept = os.environ.get("TONGSHU_HOME")
+    os.environ["TONGSHU_HOME"] = str(folder / "home")
+    try:
+        up.stop(up.start(samples=True))
+        begun = time.monotonic()
+        home = up.start(samples=True)
+        seconds = time.monotonic() - begun
+        try:
+            yield Exchange(home), seconds
+        finally:
+            up.stop(home)
+    finally:
+        if kept is None:
+            del os.environ["TONGSHU_HOME"]
+        else:
+            os.environ["TONGSHU_HOME"] = kept
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,75 @@
+"""What the demo proves of its deliveries: each is in a manifest, and each manifest is sealed in the audit log."""
+
+from __future__ import annotations
+
+import base64
+import time
+from bisect import bisect_left, bisect_right
+from hashlib import sha256
+from typing import Any
+
+from cli.demo.stage import Running
+from cli.exchange import Exchange
+from services.audit.domain.note import Checkpoint, verify
+from services.audit.sequencer import ORIGIN
+from services.core import merkle
+
+
+def account(exchange: Exchange, running: list[Running]) -> list[str]:
+    """What does not fit between the records that consumers hold and their grants' manifests; empty when all does."""
+    manifests: dict[str, list[dict[str, Any]]] = {}
+    for key, value, _ in exchange.read_all("sync.deliveries"):
+        if value is not None:
+            manifests.setdefault(key.decode(), []).append(exchange.registry.decode(value)[1])
+    return [fault for one in running for fault in _account_one(one, manifests.get(one.grant["id"], []))]
+
+
+def _account_one(one: Running, manifests: list[dict[str, Any]]) -> list[str]:
+    records = one.received().records
+    places = sorted(records)
+    accounted = 0
+    faults = []
+    for manifest in manifests:
+        told = f"manifest {manifest['sequence']} of {one.sample.name}"
+        covered: list[tuple[int, int]] = []
+        for target in manifest["targets"]:
+            first = bisect_left(places, (target["partition"], target["first"]))
+            covered += places[first : bisect_right(places, (target["partition"], target["last"]))]
+        accounted += len(covered)
+        if len(covered) != manifest["records"]:
+            faults.append(f"{told} tells of {manifest['records']} records, {len(covered)} came")
+        elif merkle.root([records[place] for place in covered]) != manifest["root"]:
+            faults.append(f"{told} has another root than what came")
+    if accounted != len(records):
+        faults.append(f"{one.sample.name}: {len(records)} records came, manifests tell of {accounted}")
+    return faults
+
+
+def check_log(exchange: Exchange) -> list[str]:
+    """What is wrong with the audit log: its numbering, its signed root, a manifest that it does not hold."""
+    deliveries = exchange.read_all("sync.deliveries")
+    deadline = time.monotonic() + 20
+    while True:
+        note = exchange.ask("GET", "audit", "/checkpoint")
+        entries = exchange.read_all("audit.log")
+        public = _public_key(exchange)
+        sealed = verify(note, ORIGIN, public)
+        digests = {exchange.registry.decode(value)[1]["digest"] for _, value, _ in entries if value is not None}
+        missing = [
+            offset
+            for key, value, offset in deliveries
+            if value is not None and sha256(merkle.record_entry(key, value)).digest() not in digests
+        ]
+        if not missing or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    faults = [f"the manifest at offset {offset} is not in the audit log" for offset in missing]
+    leaves = [merkle.leaf_hash(value or b"") for _, value, _ in entries][: sealed.size]
+    if sealed != Checkpoint(ORIGIN, len(leaves), merkle.root(leaves)):
+        faults.append("the audit log's signed root is not that of its entries")
+    return faults
+
+
+def _public_key(exchange: Exchange) -> bytes:
+    key: str = exchange.ask("GET", "audit", "/key")
+    return base64.b64decode(key.split("+", 2)[2])[1:]

@@ -1,0 +1,51 @@
+"""The exchange that the road's tests share: real parts, in a folder and on ports of its own, started once a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.demo.stage import catalogue, server_of
+from cli.demo.world import create
+from cli.exchange import Exchange
+from infra.embedded import home as homes
+from tests.conftest import Tongshu
+from tests.road.town import Town
+
+
+@pytest.fixture(scope="session")
+def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
+    """The command line over a running exchange with small sample departments."""
+    command = Tongshu(tmp_path_factory.mktemp("shared") / "home")
+    command.must("up", "--samples")
+    yield command
+    command.must("down")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TONGSHU_HOME", str(command.home))
+        home = homes.find()
+    assert home is not None
+    assert homes.leftovers(home) == []
+
+
+@pytest.fixture(scope="session")
+def exchange(tongshu: Tongshu) -> Exchange:
+    return exchange_of(tongshu)
+
+
+@pytest.fixture(scope="session")
+def town(exchange: Exchange) -> Town:
+    """The sample departments, registered, with two resources mounted; tests add tables of their own."""
+    server = server_of(exchange)
+    create(server, seed=809, scale=0.05)
+    catalogue(exchange, server)
+    return Town(exchange, server)
+
+
+def exchange_of(command: Tongshu) -> Exchange:
+    """The exchange that a command line steers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TONGSHU_HOME", str(command.home))
+        home = homes.find()
+    assert home is not None
+    return Exchange(home)

@@ -1,0 +1,229 @@
+"""The exchange's life on one machine: up, down, and up again after anything dies, with nothing lost.
+
+An exchange of its own, which runs beside the one that the other tests share.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from cli.demo.grants import GRANTS
+from cli.demo.proof import account, check_log
+from cli.demo.stage import Running, catalogue, open_grants, server_of, settle
+from cli.demo.workload import Workload
+from cli.demo.world import Server, create
+from cli.exchange import Exchange
+from infra.embedded.home import Home, leftovers
+from tests.conftest import Tongshu
+from tests.road.conftest import exchange_of
+from tests.road.town import eventually
+
+SERVICES = ("catalog", "demand", "sync", "audit")
+PARTS = ("postgres", "redis", "kafka", "registry", "connect", *SERVICES)
+
+
+class Shop:
+    """A running exchange, at work for three consumers."""
+
+    def __init__(self, command: Tongshu) -> None:
+        self.command = command
+        self.exchange: Exchange
+        self.server: Server
+        self.running: list[Running] = []
+
+    @property
+    def home(self) -> Home:
+        return self.exchange.home
+
+    def open(self) -> None:
+        self.exchange = exchange_of(self.command)
+        self.server = server_of(self.exchange)
+        create(self.server, seed=809, scale=0.05)
+        catalogue(self.exchange, self.server)
+        self.running = open_grants(self.exchange)
+        self.require_equal()
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        told: list[dict[str, Any]] = json.loads(self.command("status", "--json").out)["parts"]
+        return {part["name"]: part for part in told}
+
+    def kill(self, part: str) -> None:
+        """kill -9 a part and wait until another process of it is well."""
+        old = self.parts()[part]["pid"]
+        os.kill(old, signal.SIGKILL)
+        eventually(
+            lambda: self.parts()[part],
+            lambda now: now["pid"] not in (None, old) and now["state"] == "healthy",
+            f"{part} after kill -9",
+            seconds=90,
+        )
+
+    def work(self, changes: int) -> None:
+        workload = Workload(self.server, seed=time.time_ns() % 1_000_003)
+        for _ in range(changes):
+            workload.change()
+        workload.close()
+
+    def require_equal(self) -> None:
+        """Every consumer holds what its source says, every record is in a manifest, every manifest is sealed."""
+        assert settle(self.exchange, self.server, self.running, patience_seconds=120) == {}
+        assert account(self.exchange, self.running) == []
+        assert check_log(self.exchange) == []
+
+
+@pytest.fixture(scope="module")
+def shop(tongshu: Tongshu, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """An exchange beside the shared one; whatever a test leaves of it is ended."""
+    command = Tongshu(tmp_path_factory.mktemp("own") / "home")
+    command.must("up", "--samples")
+    shop = Shop(command)
+    try:
+        shop.open()
+        yield shop
+    finally:
+        for one in shop.running:
+            one.receiver.stop()
+        command.must("down")
+
+
+def test_it_listens_on_loopback_only(shop: Shop) -> None:
+    listening = {
+        (connection.laddr.ip, connection.laddr.port)
+        for process in leftovers(shop.home)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {ip for ip, _ in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert set(shop.home.ports.values()) - {shop.home.ports["controller"]} <= {port for _, port in listening}
+
+
+def test_secrets_are_their_owner_s_alone_and_on_no_command_line(shop: Shop) -> None:
+    secrets = {path.name: path.read_text().strip() for path in shop.home.secrets.iterdir()}
+    assert len(set(secrets.values())) == len(secrets)
+    for name in secrets:
+        assert stat.S_IMODE((shop.home.secrets / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE(shop.home.path.stat().st_mode) == 0o700
+    for process in leftovers(shop.home):
+        shown = " ".join([*process.cmdline(), *process.environ().values()])
+        assert not [name for name, value in secrets.items() if value in shown and name.startswith("kafka")]
+
+
+def test_a_second_up_is_refused_in_one_sentence(shop: Shop) -> None:
+    before = shop.parts()
+    answer = shop.command("up")
+    assert answer.status == 1
+    assert "runs already" in answer.words and str(shop.command.home) in answer.words
+    assert {name: part["pid"] for name, part in shop.parts().items()} == {
+        name: part["pid"] for name, part in before.items()
+    }
+
+
+def test_status_doctor_and_logs_tell_of_it(shop: Shop) -> None:
+    assert json.loads(shop.command.must("status", "--json"))["well"] is True
+    assert "healthy" in shop.command.must("status")
+    assert json.loads(shop.command.must("doctor", "--json"))
+    assert shop.command.must("logs", "sync", "-n", "3").count("\n") <= 3
+    (shop.home.secrets / "operator_token").chmod(0o644)
+    answer = shop.command("doctor")
+    (shop.home.secrets / "operator_token").chmod(0o600)
+    assert answer.status == 1
+    assert "operator_token" in answer.words and "chmod" in answer.words
+
+
+def test_any_part_may_be_killed_while_data_flows(shop: Shop) -> None:
+    stop = threading.Event()
+    workload = Workload(shop.server, seed=7)
+    worker = threading.Thread(target=workload.run, args=(50, stop))
+    worker.start()
+    try:
+        for part in PARTS:
+            shop.kill(part)
+            time.sleep(0.5)
+    finally:
+        stop.set()
+        worker.join()
+        workload.close()
+    assert workload.done.total() > 50
+    shop.require_equal()
+    assert shop.command("status").status == 0
+
+
+def test_a_source_s_database_may_be_killed(shop: Shop) -> None:
+    shop.work(50)
+    shop.kill("sources")
+    shop.work(50)
+    shop.require_equal()
+
+
+def test_up_again_after_the_supervisor_was_killed(shop: Shop) -> None:
+    supervisor = json.loads((shop.home.path / "run" / "status.json").read_text())["pid"]
+    os.kill(supervisor, signal.SIGKILL)
+    psutil.wait_procs([process for process in leftovers(shop.home) if process.pid == supervisor], 10)
+    answer = shop.command("status")
+    assert answer.status == 1 and "does not run" in answer.words and "left" in answer.words
+    assert shop.command("doctor").status == 1
+    shop.work(50)
+    shop.command.must("up")
+    shop.work(50)
+    shop.require_equal()
+
+
+def test_up_again_after_a_power_cut(shop: Shop) -> None:
+    shop.work(100)
+    for process in leftovers(shop.home):
+        process.kill()
+    eventually(lambda: leftovers(shop.home), lambda left: not left, "the end of everything")
+    shop.command.must("up")
+    shop.work(100)
+    shop.require_equal()
+
+
+def test_down_leaves_nothing_and_up_goes_on(shop: Shop) -> None:
+    shop.work(50)
+    shop.command.must("down")
+    assert leftovers(shop.home) == []
+    again = shop.command("down")
+    assert again.status == 0 and "was not running" in again.words
+    with socket.create_server(("127.0.0.1", shop.home.ports["kafka"])):
+        answer = shop.command("up")
+    assert answer.status == 1
+    for told in (str(shop.home.ports["kafka"]), "kafka", "--port kafka=", str(os.getpid())):
+        assert told in answer.words
+    shop.command.must("up")
+    shop.require_equal()
+
+
+def test_what_a_grant_was_given_survives_it_all(shop: Shop) -> None:
+    grants = shop.exchange.ask("GET", "demand", "/grants")
+    assert sorted(grant["id"] for grant in grants) == sorted(one.grant["id"] for one in shop.running)
+    assert len(grants) == len(GRANTS)
+
+
+def test_a_damaged_state_folder_is_named_and_left_as_it_is(shop: Shop, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    for text, told in (("{", "damaged"), ('{"format": 99}', "format 99"), ("[]", "damaged"), (None, "missing")):
+        record = home / "exchange.json"
+        if text is None:
+            record.unlink()
+        else:
+            record.write_text(text)
+        for command in ("up", "status", "down"):
+            answer = Tongshu(home)(command)
+            assert answer.status == 1, command
+            assert told in answer.words and str(record) in answer.words
+            assert "Traceback" not in answer.words
+        assert text is None or record.read_text() == text
+    assert sorted(path.name for path in home.iterdir()) == ["data"]
