@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
@@ -199,12 +200,26 @@ def _measure(report: Report, engine: Engine, choose: random.Random, rounds: int)
     for _ in range(rounds):
         for kind, make in kinds.items():
             spreads[kind].append(_timed(engine, make()))
+    _cpu(report, engine, kinds, rounds)
     every = sorted(second for spread in spreads.values() for second in spread)
     for share in (0.5, 0.95, 0.99):
         report.add(f"search, p{share * 100:.0f}", percentile(every, share) * 1_000, "ms")
     for kind, spread in spreads.items():
         for share in (0.5, 0.95):
             report.add(f"{kind}, p{share * 100:.0f}", percentile(sorted(spread), share) * 1_000, "ms")
+
+
+def _cpu(report: Report, engine: Engine, kinds: dict[str, Callable[[], Ask]], rounds: int) -> None:
+    """What a search costs both sides in CPU time, which others on the machine disturb least."""
+    with Session(engine) as session:
+        backend = psutil.Process(session.execute(text("select pg_backend_pid()")).scalar_one())
+        for kind, make in kinds.items():
+            theirs, ours = sum(backend.cpu_times()[:2]), time.process_time()
+            for _ in range(rounds):
+                make()(session)
+                session.rollback()
+            spent = time.process_time() - ours + sum(backend.cpu_times()[:2]) - theirs
+            report.add(f"CPU a search, {kind}", spent / rounds * 1_000, "ms")
 
 
 def _timed(engine: Engine, ask: Ask) -> float:

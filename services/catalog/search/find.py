@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import and_, or_
 
-from sqlalchemy import ColumnElement, literal_column, select
+from sqlalchemy import ColumnElement, Text, any_, cast, literal_column, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.catalog.search import bits, query
@@ -130,12 +131,17 @@ def _facets(session: Session) -> _Facets:
 # -- the index as a question sees it ---------------------------------------------------------------------------------
 
 
+def _among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """One parameter however many values: a long IN would be written, sent and planned value by value."""
+    return column == any_(cast(sorted(set(values)), ARRAY(Text)))
+
+
 def _vocabulary(session: Session) -> Vocabulary:
     columns = (SearchWord.word, SearchWord.pinyin)
 
     def by_pinyin(sounds: Iterable[str]) -> dict[str, list[Known]]:
         found: dict[str, list[Known]] = defaultdict(list)
-        for word, sound in session.execute(select(*columns).where(SearchWord.pinyin.in_(set(sounds)))):
+        for word, sound in session.execute(select(*columns).where(_among(SearchWord.pinyin, sounds))):
             found[sound].append(Known(word, sound))
         return found
 
@@ -154,12 +160,12 @@ def _vocabulary(session: Session) -> Vocabulary:
     def by_form(forms: Iterable[str]) -> dict[str, list[Known]]:
         joined = select(SearchSpelling.form, *columns).join(SearchWord, SearchWord.word == SearchSpelling.word)
         found: dict[str, list[Known]] = defaultdict(list)
-        for form, word, sound in session.execute(joined.where(SearchSpelling.form.in_(set(forms)))):
+        for form, word, sound in session.execute(joined.where(_among(SearchSpelling.form, forms))):
             found[form].append(Known(word, sound))
         return found
 
     def existing(words: Iterable[str]) -> set[str]:
-        return set(session.scalars(select(SearchWord.word).where(SearchWord.word.in_(set(words)))))
+        return set(session.scalars(select(SearchWord.word).where(_among(SearchWord.word, words))))
 
     return Vocabulary(
         by_pinyin=by_pinyin,
@@ -174,7 +180,7 @@ def _vocabulary(session: Session) -> Vocabulary:
 def _sets(session: Session, terms: Iterable[str]) -> dict[str, int]:
     parts: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     postings = select(SearchPosting.term, SearchPosting.chunk, SearchPosting.members)
-    for term, chunk, members in session.execute(postings.where(SearchPosting.term.in_(set(terms)))):
+    for term, chunk, members in session.execute(postings.where(_among(SearchPosting.term, terms))):
         parts[term].append((chunk, members))
     return {term: bits.joined(chunks) for term, chunks in parts.items()}
 
