@@ -206,7 +206,7 @@ def _ways(pieces: set[str], vocabulary: Vocabulary) -> dict[str, tuple[int, froz
     sounds |= {piece: piece for piece in pieces if not is_chinese(piece)}
     exact = vocabulary.existing(pieces)
     heard = vocabulary.by_pinyin({*sounds.values(), *(pinyin(piece) for piece in sounds)})
-    forms = {piece: misspellings(piece) for piece in pieces if len(piece) >= (2 if is_chinese(piece) else 4)}
+    forms = {piece: misspellings(piece) for piece in pieces if len(piece) >= (2 if is_chinese(piece) else 3)}
     near = vocabulary.by_form({form for several in forms.values() for form in several})
     ways: dict[str, tuple[int, frozenset[str], str]] = {}
     for piece in sorted(pieces):
