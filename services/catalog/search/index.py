@@ -148,7 +148,7 @@ def rebuild(session: Session, resources: Iterable[PublishedResource], uses: Mapp
     cut, _ = cutter(session)
     indexer = Indexer(cut)
     counts = select(SearchResource.code, SearchResource.uses).where(SearchResource.uses > 0)
-    used_before = uses if uses is not None else dict(session.execute(counts).tuples().all())
+    used_before = uses if uses is not None else {row.code: row.uses for row in session.execute(counts)}
     for table in (SearchPosting, SearchResource, SearchWord, SearchSpelling, SearchLabel):
         session.execute(delete(table))
     postings: dict[str, array[int]] = defaultdict(lambda: array("I"))
