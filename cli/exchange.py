@@ -40,8 +40,8 @@ class Exchange:
         return f"http://127.0.0.1:{self.home.ports[service]}/api/{service}/v1"
 
     def ask(self, method: str, service: str, path: str, body: Any = None) -> Any:
-        """What an API answers; raises Refused when it refuses."""
-        answer = self._http.request(method, self.url(service) + path, json=body)
+        """What an API answers; raises Refused when it refuses. A change is made to whatever is there."""
+        answer = self._http.request(method, self.url(service) + path, json=body, headers={"If-Match": "*"})
         if answer.is_error:
             problem = answer.json()
             raise Refused(problem["type"].rpartition(":")[2], problem["detail"])

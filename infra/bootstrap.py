@@ -38,6 +38,7 @@ SERVICES = Path(__file__).resolve().parents[1] / "services"
 WITH_DATABASE = ("catalog", "demand")
 TOPICS = (
     catalog_events.RESOURCES,
+    catalog_events.IDENTITIES,
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
@@ -54,7 +55,12 @@ Rule = tuple[ResourceType, str, ResourcePatternType, AclOperation]
 
 # What each user of the exchange may do on the broker: what its service needs, and no more.
 RULES: dict[str, list[Rule]] = {
-    "catalog": [(TOPIC, "cdc.", PREFIXED, CREATE)],
+    "catalog": [
+        (TOPIC, "cdc.", PREFIXED, CREATE),
+        # who uses a contract must be told before it breaks
+        (TOPIC, "demand.", PREFIXED, READ),
+        (GROUP, "catalog.", PREFIXED, READ),
+    ],
     "demand": [
         (TOPIC, "catalog.", PREFIXED, READ),
         (GROUP, "demand.", PREFIXED, READ),
@@ -189,7 +195,8 @@ def outbox_connector(here: Settings, tables: list[str]) -> dict[str, str]:
         "table.include.list": ",".join(tables),
         # a service starts after this connector, so there is nothing to read but the log
         "snapshot.mode": "no_data",
-        "poll.interval.ms": "5",
+        # decisions may take a little longer than data: each connector that looks every 5 ms costs a tenth of a core
+        "poll.interval.ms": "20",
         "heartbeat.interval.ms": "10000",
         "heartbeat.action.query": "select pg_logical_emit_message(false, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",

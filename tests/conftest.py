@@ -7,6 +7,12 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hypothesis import settings
+
+# how long an example takes is the machine's affair, not the code's
+settings.register_profile("tongshu", deadline=None)
+settings.load_profile("tongshu")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -51,6 +51,7 @@ class Department:
     uscc: str
     database: str
     system_name: str
+    responsible: str
     tables: Mapping[str, Sequence[str]]
 
 
@@ -62,25 +63,27 @@ def _government_code(serial: int) -> str:
 DEPARTMENTS = (
     Department(
         "public_security", "市公安局", "Public Security Bureau", _government_code(2001), "public_security",
-        "人口信息管理系统", {"population.person": (
+        "人口信息管理系统", "周建国", {"population.person": (
             "id_number", "name", "sex", "birth_date", "ethnicity", "region", "address", "phone", "marital_status",
             "status", "household_no", "photo_note", "registered_at",
         )},
     ),
     Department(
         "market_supervision", "市市场监督管理局", "Administration for Market Regulation", _government_code(2002),
-        "market_supervision", "企业登记系统", {"registry.enterprise": (
+        "market_supervision", "企业登记系统", "沈文华", {"registry.enterprise": (
             "uscc", "name", "legal_representative", "enterprise_type", "industry", "region", "registered_capital",
             "established_on", "status", "business_scope",
         )},
     ),
     Department(
         "civil_affairs", "市民政局", "Civil Affairs Bureau", _government_code(2003), "civil_affairs",
-        "婚姻登记系统", {"marriage.registration": ("certificate_no", "husband", "wife", "region", "registered_on")},
+        "婚姻登记系统", "陆晓燕", {"marriage.registration": (
+            "certificate_no", "husband", "wife", "region", "registered_on",
+        )},
     ),
     Department(
         "medical_insurance", "市医疗保障局", "Healthcare Security Administration", _government_code(2004),
-        "medical_insurance", "医疗保障系统", {"insurance.insured": (
+        "medical_insurance", "医疗保障系统", "吴志强", {"insurance.insured": (
             "insurance_no", "name", "scheme", "region", "insured_from", "balance",
         )},
     ),

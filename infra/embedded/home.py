@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import socket
 from collections.abc import Mapping
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from cryptography.fernet import Fernet
+
+from infra import secrets
+from infra.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMAT = 1
@@ -36,16 +37,6 @@ PORTS = (
     "sources",
 )
 LEAST_FREE_BYTES = 2 * 1024**3
-
-_PASSWORDS = (
-    *(f"postgres_{role}_password" for role in ("admin", "catalog", "demand", "sync", "audit", "registry", "connect")),
-    *(f"kafka_{user}_password" for user in ("admin", "controller", "catalog", "demand", "sync", "audit", "connect")),
-    "connect_rest_password",
-    "redis_password",
-    "sources_admin_password",
-    "operator_token",
-)
-_KEYS = ("pseudonym_key", "audit_signing_key")
 
 
 class HomeProblem(Exception):
@@ -167,15 +158,11 @@ def prepare(*, samples: bool = False, ports: Mapping[str, int] | None = None, ne
             chosen = {} if home is None or new_ports else dict(home.ports)
             chosen |= wanted
             chosen |= _free_ports([part for part in PORTS if part not in chosen])
-            home = Home(path, home.id if home else secrets.token_hex(8), chosen, samples or bool(home and home.samples))
+            home = Home(path, home.id if home else os.urandom(8).hex(), chosen, samples or bool(home and home.samples))
             _record(home)
         elif samples:
             home = home.with_samples()
-        for name in _PASSWORDS:
-            _keep_secret(home, name, secrets.token_urlsafe(24))
-        for name in _KEYS:
-            _keep_secret(home, name, secrets.token_hex(32))
-        _keep_secret(home, "catalog_vault_key", Fernet.generate_key().decode())
+        secrets.make(home.secrets)
     except OSError as error:
         raise HomeProblem(f"{error.filename or path} cannot be written: {error.strerror}.") from error
     return home
@@ -228,26 +215,9 @@ def leftovers(home: Home) -> list[psutil.Process]:
     return found
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o600) -> None:
-    """Replace `path` by `text`, or leave it as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 def _record(home: Home) -> None:
     record = {"format": FORMAT, "id": home.id, "ports": dict(home.ports), "samples": home.samples}
     write_atomically(home.path / "exchange.json", json.dumps(record, indent=2) + "\n")
-
-
-def _keep_secret(home: Home, name: str, value: str) -> None:
-    path = home.secrets / name
-    if not path.exists():
-        write_atomically(path, value)
 
 
 def _free_ports(parts: list[str]) -> dict[str, int]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -17,11 +18,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from infra.embedded.home import Home, write_atomically
+from infra.configuration import filled_in, postgres_settings
+from infra.embedded.home import Home
 from infra.embedded.toolchain import Toolchain, tools_folder
+from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
+
+INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
 
 
 class PartProblem(Exception):
@@ -44,6 +49,7 @@ class Part:
     user: str | None = None
     once: bool = False
     port: int | None = None
+    stop_signal: int = signal.SIGTERM
     grace_seconds: float = 20.0
     finish: Callable[[], None] = lambda: None
 
@@ -102,9 +108,10 @@ def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password:
             shutil.chown(made, user)
             shutil.chown(password_file, user)
         command = [str(tools.postgres_bin / "initdb"), "-D", str(made), "-U", superuser, "--pwfile", str(password_file)]
-        options = ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"]
         try:
-            result = subprocess.run(as_user(user, [*command, *options], home.path), capture_output=True, text=True)
+            result = subprocess.run(
+                as_user(user, [*command, *INITDB_OPTIONS], home.path), capture_output=True, text=True
+            )
         finally:
             password_file.unlink()
         if result.returncode != 0:
@@ -116,14 +123,7 @@ def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password:
         "port": str(port),
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
-        "wal_level": "logical",
-        "max_replication_slots": "64",
-        "max_wal_senders": "64",
-        # a slot that nobody reads must not fill the disk
-        "max_slot_wal_keep_size": "4GB",
-        "shared_buffers": "64MB",
-        "log_min_messages": "warning",
-        "timezone": "UTC",
+        **postgres_settings(),
     }
     options = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
     return Part(
@@ -132,6 +132,8 @@ def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password:
         prepare=initialise,
         check=lambda: _query(port, superuser, home.secret(password)),
         port=port,
+        # on SIGTERM it would wait until the last client has gone
+        stop_signal=signal.SIGINT,
     )
 
 
@@ -192,18 +194,8 @@ def _redis(home: Home, tools: Toolchain) -> Part:
 
     def configure() -> None:
         configuration.parent.mkdir(mode=0o700, exist_ok=True)
-        lines = [
-            "bind 127.0.0.1",
-            f"port {port}",
-            f"requirepass {home.secret('redis_password')}",
-            # what is here may be lost
-            "appendonly no",
-            'save ""',
-            "maxmemory 64mb",
-            "maxmemory-policy allkeys-lru",
-            f"dir {configuration.parent}",
-        ]
-        write_atomically(configuration, "\n".join(lines) + "\n")
+        places = {"REDIS_BIND": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_FOLDER": str(configuration.parent)}
+        write_atomically(configuration, filled_in("redis.conf", places, home.secret))
 
     def ping() -> str | None:
         try:
@@ -245,59 +237,21 @@ def _java(tools: Toolchain, name: str, heap: str, arguments: Sequence[str]) -> t
     return [str(tools.java), *options, f"-XX:AOTCacheOutput={training}", *arguments], keep
 
 
-def _properties(pairs: Mapping[str, str]) -> str:
-    return "".join(f"{name}={value}\n" for name, value in pairs.items())
-
-
-def _login(user: str, password: str, module: str = "scram.ScramLoginModule", more: str = "") -> str:
-    kind = f"org.apache.kafka.common.security.{module}"
-    return f'{kind} required username="{user}" password="{password}"{more};'
-
-
 def _kafka(home: Home, tools: Toolchain) -> Part:
     port, controller = home.ports["kafka"], home.ports["controller"]
     folder, data = home.data("kafka"), home.data("kafka") / "log"
     configuration = folder / "server.properties"
-    admin, inner = home.secret("kafka_admin_password"), home.secret("kafka_controller_password")
+    admin = home.secret("kafka_admin_password")
 
     def configure() -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
-        inner_login = _login("controller", inner, "plain.PlainLoginModule", f' user_controller="{inner}"')
-        write_atomically(
-            configuration,
-            _properties(
-                {
-                    "process.roles": "broker,controller",
-                    "node.id": "1",
-                    "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-                    "listeners": f"SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-                    "controller.listener.names": "CONTROLLER",
-                    "inter.broker.listener.name": "SASL_PLAINTEXT",
-                    "listener.security.protocol.map": "SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT",
-                    "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-                    "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
-                    "sasl.mechanism.controller.protocol": "PLAIN",
-                    "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
-                    "listener.name.controller.plain.sasl.jaas.config": inner_login,
-                    "listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config": _login("admin", admin),
-                    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-                    "super.users": "User:admin;User:controller",
-                    "log.dirs": str(data),
-                    "auto.create.topics.enable": "false",
-                    "offsets.topic.replication.factor": "1",
-                    "offsets.topic.num.partitions": "8",
-                    "transaction.state.log.replication.factor": "1",
-                    "transaction.state.log.min.isr": "1",
-                    "transaction.state.log.num.partitions": "8",
-                    "share.coordinator.state.topic.replication.factor": "1",
-                    "share.coordinator.state.topic.min.isr": "1",
-                    "group.initial.rebalance.delay.ms": "0",
-                    "log.cleaner.dedupe.buffer.size": str(16 * 1024**2),
-                    "num.network.threads": "2",
-                    "num.io.threads": "4",
-                }
-            ),
-        )
+        places = {
+            "KAFKA_LISTENERS": f"SASL_PLAINTEXT://127.0.0.1:{port}",
+            "KAFKA_ADVERTISED_LISTENERS": f"SASL_PLAINTEXT://127.0.0.1:{port}",
+            "KAFKA_CONTROLLER": f"127.0.0.1:{controller}",
+            "KAFKA_LOG_FOLDER": str(data),
+        }
+        write_atomically(configuration, filled_in("server.properties", places, home.secret))
         if (data / "meta.properties").exists():
             return
         shutil.rmtree(data, ignore_errors=True)
@@ -343,26 +297,27 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
 
 
 def _registry(home: Home, tools: Toolchain) -> Part:
-    port, management = home.ports["registry"], home.ports["registry_management"]
+    port, management, folder = home.ports["registry"], home.ports["registry_management"], home.data("registry")
+    configuration = folder / "registry.properties"
+
+    def configure() -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        places = {
+            "REGISTRY_BIND": "127.0.0.1",
+            "REGISTRY_PORT": str(port),
+            "REGISTRY_MANAGEMENT_PORT": str(management),
+            "POSTGRES_ADDRESS": f"127.0.0.1:{home.ports['postgres']}",
+        }
+        write_atomically(configuration, filled_in("registry.properties", places, home.secret))
+
     arguments = ["-jar", str(tools.registry_home / "quarkus-run.jar")]
     command, keep = _java(tools, "registry", "256m", arguments)
     return Part(
         name="registry",
         command=command,
         needs=["databases"],
-        environment={
-            "QUARKUS_HTTP_HOST": "127.0.0.1",
-            "QUARKUS_HTTP_PORT": str(port),
-            "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
-            "QUARKUS_MANAGEMENT_PORT": str(management),
-            "QUARKUS_LOG_LEVEL": "WARN",
-            "QUARKUS_BANNER_ENABLED": "false",
-            "APICURIO_STORAGE_KIND": "sql",
-            "APICURIO_STORAGE_SQL_KIND": "postgresql",
-            "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://127.0.0.1:{home.ports['postgres']}/registry",
-            "APICURIO_DATASOURCE_USERNAME": "registry",
-            "APICURIO_DATASOURCE_PASSWORD": home.secret("postgres_registry_password"),
-        },
+        environment={"QUARKUS_CONFIG_LOCATIONS": str(configuration)},
+        prepare=configure,
         check=lambda: _http(f"http://127.0.0.1:{management}/health/ready"),
         finish=keep,
         port=port,
@@ -372,48 +327,19 @@ def _registry(home: Home, tools: Toolchain) -> Part:
 
 def _connect(home: Home, tools: Toolchain) -> Part:
     port, folder = home.ports["connect"], home.data("connect")
-    configuration, passwords, jaas = folder / "connect.properties", folder / "rest.passwords", folder / "rest.jaas"
+    configuration, passwords, jaas = (folder / f"worker.{kind}" for kind in ("properties", "passwords", "jaas"))
 
     def configure() -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
-        write_atomically(passwords, f"tongshu={home.secret('connect_rest_password')}\n")
-        module = "org.apache.kafka.connect.rest.basic.auth.extension.PropertyFileLoginModule"
-        write_atomically(jaas, f'KafkaConnect {{ {module} required file="{passwords}"; }};\n')
-        login = {
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.jaas.config": _login("connect", home.secret("kafka_connect_password")),
+        places = {
+            "KAFKA_BOOTSTRAP": f"127.0.0.1:{home.ports['kafka']}",
+            "CONNECT_LISTEN": f"127.0.0.1:{port}",
+            "CONNECT_HOST": "127.0.0.1",
+            "CONNECT_PLUGINS": str(tools.connect_plugins),
+            "CONNECT_PASSWORDS": str(passwords),
         }
-        clients = {
-            f"{prefix}{name}": value
-            for prefix in ("", "producer.", "consumer.", "admin.")
-            for name, value in login.items()
-        }
-        bytes_converter = "org.apache.kafka.connect.converters.ByteArrayConverter"
-        worker = {
-            "bootstrap.servers": f"127.0.0.1:{home.ports['kafka']}",
-            "group.id": "connect",
-            "offset.storage.topic": "connect.offsets",
-            "offset.storage.replication.factor": "1",
-            "offset.storage.partitions": "5",
-            "config.storage.topic": "connect.configs",
-            "config.storage.replication.factor": "1",
-            "status.storage.topic": "connect.status",
-            "status.storage.replication.factor": "1",
-            "status.storage.partitions": "2",
-            "key.converter": bytes_converter,
-            "value.converter": bytes_converter,
-            "exactly.once.source.support": "enabled",
-            "connector.client.config.override.policy": "All",
-            "listeners": f"http://127.0.0.1:{port}",
-            "rest.extension.classes": (
-                "org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension"
-            ),
-            "plugin.path": str(tools.connect_plugins),
-            # to look through every jar for plugins would take most of Connect's start
-            "plugin.discovery": "service_load",
-        }
-        write_atomically(configuration, _properties(worker | clients))
+        for path in (configuration, passwords, jaas):
+            write_atomically(path, filled_in(path.name, places, home.secret))
 
     def answers() -> str | None:
         token = base64.b64encode(f"tongshu:{home.secret('connect_rest_password')}".encode()).decode()

@@ -21,10 +21,11 @@ from typing import Any
 
 import psutil
 
-from infra.embedded.home import Home, HomeProblem, Lock, find, leftovers, write_atomically
+from infra.embedded.home import Home, HomeProblem, Lock, find, leftovers
 from infra.embedded.jars import ToolchainProblem
 from infra.embedded.parts import Part, PartProblem, parts
 from infra.embedded.toolchain import locate
+from infra.files import write_atomically
 
 _START_SECONDS = 120.0
 _CHECK_EVERY_SECONDS = 5.0
@@ -32,6 +33,8 @@ _CHECKS_UNTIL_ILL = 4
 _FIRST_BACK_OFF_SECONDS = 0.5
 _LONGEST_BACK_OFF_SECONDS = 30.0
 _STABLE_SECONDS = 60.0
+# nobody waits for them to drain: what they had not finished is taken up again by those that follow
+_LEFTOVER_SECONDS = 10.0
 _LOG_BYTES = 20 * 1024**2
 
 
@@ -80,7 +83,7 @@ class _Keeper(threading.Thread):
         process = self._process
         if process is not None and process.poll() is None:
             self._become("stopping")
-            _end(process.pid, self.part.grace_seconds)
+            _end(process.pid, self.part)
             process.wait()
         self.join(30)
         self.part.finish()
@@ -105,7 +108,7 @@ class _Keeper(threading.Thread):
             return
         self.state.pid = self._process.pid
         if self._end.is_set():  # told to stop while it was being started
-            _end(self._process.pid, self.part.grace_seconds)
+            _end(self._process.pid, self.part)
         if self.part.once:
             self._finish_once(begun)
         else:
@@ -145,7 +148,7 @@ class _Keeper(threading.Thread):
             if ill >= _CHECKS_UNTIL_ILL:
                 self._become("failing", f"it does not get well: {reason}")
                 self._well[self.part.name].clear()
-                _end(self._process.pid, self.part.grace_seconds)
+                _end(self._process.pid, self.part)
                 self._process.wait()
                 return
             self._wait(_CHECK_EVERY_SECONDS if was_well else 0.1)
@@ -249,20 +252,20 @@ def end_leftovers(home: Home) -> int:
             process.terminate()
         except psutil.Error:
             continue
-    _, alive = psutil.wait_procs(found, 60)
+    _, alive = psutil.wait_procs(found, _LEFTOVER_SECONDS)
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, 10)
     return len(found)
 
 
-def _end(pid: int, grace_seconds: float) -> None:
+def _end(pid: int, part: Part) -> None:
     """Ask a process to end, then make it: with all of its session, for some have children of their own."""
     try:
         process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
-        process.terminate()
-        psutil.wait_procs([process], grace_seconds)
+        process.send_signal(part.stop_signal)
+        psutil.wait_procs([process], part.grace_seconds)
     except psutil.NoSuchProcess:
         return
     for one in family:

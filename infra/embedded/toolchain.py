@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,19 @@ def prepare(report: Console | None = None) -> Toolchain:
     except OSError as problem:
         raise ToolchainProblem(f"Set-up cannot write {problem.filename or tools}: {problem.strerror}.") from problem
     return locate()
+
+
+def bring_plugins(folder: Path, report: Console) -> None:
+    """Bring Connect's plugins and nothing else into `folder`, one folder a plugin, for a Connect that is not ours.
+
+    Raises ToolchainProblem.
+    """
+    plugins = [replace(jar, sets=tuple(name for name in jar.sets if name.startswith(PLUGINS))) for jar in locked()]
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".bringing-") as tools:
+        bring_all(Path(tools), [jar for jar in plugins if jar.sets], report)
+        declare(Path(tools))
+        discard(folder)
+        (Path(tools) / "jars" / PLUGINS).rename(folder)
 
 
 # --- jars -------------------------------------------------------------------------------------------------------------

@@ -3,34 +3,72 @@
 from __future__ import annotations
 
 from cryptography.fernet import Fernet
+from fastapi import FastAPI
 
-from services.catalog.api import Catalogue, router
+from services.catalog import api, store
+from services.catalog.catalogue import Catalogue
 from services.catalog.events import Publisher
+from services.catalog.publication import adopt
+from services.catalog.seed import plant
 from services.catalog.watch import Watch
-from services.core import db, telemetry
-from services.core.avro import Registry
+from services.core import db, identity, telemetry
+from services.core.avro import Codec, Registry
 from services.core.connect import Connect
 from services.core.http import application, serve
-from services.core.kafka import admin_client, ensure_topics
-from services.core.settings import settings
+from services.core.idempotency import Keys
+from services.core.identity import Viewer
+from services.core.kafka import StateView, admin_client, ensure_topics, state_consumer
+from services.core.settings import Settings, settings
+
+
+def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
+    """The app over a running exchange; whoever serves it starts `grants` first."""
+    engine = db.engine(here, "catalog")
+    admin = admin_client(here, "catalog")
+    registry = Registry(here.registry_url)
+    sessions = db.sessions(engine)
+    catalogue = Catalogue(
+        settings=here,
+        session=sessions,
+        publisher=Publisher(registry),
+        registry=registry,
+        connect=Connect(here),
+        make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
+        vault=Fernet(here.secret("catalog_vault_key")),
+        grants=StateView(
+            lambda: state_consumer(here, "catalog", "catalog.grants"),
+            "demand.grants",
+            Codec(registry, "demand.grants").decode,
+        ),
+    )
+    checks = {
+        "database": lambda: db.is_ready(engine),
+        "grants": lambda: str(catalogue.grants.failure) if catalogue.grants.failure else None,
+    }
+    app = application("catalog", checks)
+    app.state.keys = Keys(sessions, store.idempotency)
+    # an attempt that was refused is told in a transaction of its own: the one it was made in is rolled back
+    apart = db.sessions(engine)
+
+    def denied(viewer: Viewer, what: str) -> None:
+        with apart() as session, session.begin():
+            department = viewer.department or ""
+            catalogue.publisher.happened(session, "access_denied", what, department, viewer.name, {"what": what})
+
+    identity.install(app, catalogue.find_token, denied)
+    api.install(app, catalogue)
+    return app, catalogue
 
 
 def main() -> None:
     here = settings()
     telemetry.start("catalog", here.log_level)
-    engine = db.engine(here, "catalog")
-    admin = admin_client(here, "catalog")
-    catalogue = Catalogue(
-        settings=here,
-        session=db.sessions(engine),
-        publisher=Publisher(Registry(here.registry_url)),
-        connect=Connect(here),
-        make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
-        vault=Fernet(here.secret("catalog_vault_key")),
-    )
-    app = application("catalog", {"database": lambda: db.is_ready(engine)})
+    app, catalogue = make_app(here)
+    with catalogue.session() as session, session.begin():
+        plant(session)
+    adopt(catalogue)
+    catalogue.grants.start()
     Watch(catalogue.connect).start()
-    app.include_router(router(catalogue))
     serve(app, here)
 
 

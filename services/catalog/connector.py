@@ -47,8 +47,7 @@ def connector_config(
         # connectors of one system share a topic prefix, and JMX names must differ all the same
         "custom.metric.tags": f"resource={resource}",
         "snapshot.mode": "initial",
-        # the default of 500 ms is most of the time that a change spends on its way
-        "poll.interval.ms": "5",
+        "poll.interval.ms": str(settings.cdc_poll_milliseconds),
         "max.batch.size": "4096",
         "max.queue.size": "16384",
         # money and IDs are never floats

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 
-from services.core import problems
+from services.core import identity, problems
 from services.core.settings import Settings
 
 Check = Callable[[], str | None]
@@ -17,9 +19,11 @@ Check = Callable[[], str | None]
 def application(service: str, checks: Mapping[str, Check], version: str = "1") -> FastAPI:
     """An app with `/healthz` (alive) and `/readyz` (ready, or 503 naming what is not).
 
-    A check answers None when all is well, else the reason.
+    A check answers None when all is well, else the reason. The app's OpenAPI says of every operation who may call it
+    (`x-roles`) and that its errors are problem details.
     """
     app = FastAPI(title=f"Tongshu {service}", version=version, openapi_url=f"/api/{service}/v1/openapi.json")
+    app.state.roles = {}
     problems.install(app)
 
     @app.get("/healthz", include_in_schema=False)
@@ -31,7 +35,45 @@ def application(service: str, checks: Mapping[str, Check], version: str = "1") -
         reasons = {name: reason for name, check in checks.items() if (reason := check()) is not None}
         return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
+    generate = app.openapi
+    app.openapi = lambda: _completed(app, generate())  # type: ignore[method-assign]
     return app
+
+
+_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+def _completed(app: FastAPI, described: dict[str, Any]) -> dict[str, Any]:
+    if "Problem" in described.setdefault("components", {}).setdefault("schemas", {}):
+        return described
+    described["components"]["schemas"]["Problem"] = problems.SCHEMA
+    problem = {
+        "description": "A problem, told in the caller's language (RFC 9457)",
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            if method not in _METHODS:
+                continue
+            operation["responses"].pop("422", None)
+            operation["responses"].setdefault("4XX", problem)
+            operation["responses"].setdefault("5XX", problem)
+            if (path, method) in app.state.roles:
+                operation["x-roles"] = sorted(app.state.roles[path, method])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        described["components"]["schemas"].pop(unused, None)
+    return described
+
+
+def include(app: FastAPI, router: APIRouter, prefix: str) -> None:
+    """Put the routes of `router` into `app`; raises RuntimeError for a route that does not say who may call it."""
+    for route in router.routes:
+        allowed = identity.roles_of(route) if isinstance(route, APIRoute) else None
+        if not isinstance(route, APIRoute) or allowed is None:
+            raise RuntimeError(f"{getattr(route, 'path', route)} does not say who may call it")
+        for method in route.methods or ():
+            app.state.roles[prefix + route.path_format, method.lower()] = allowed
+    app.include_router(router, prefix=prefix)
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

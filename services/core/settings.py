@@ -35,9 +35,22 @@ class Settings(BaseSettings):
     catalog_url: str = "http://127.0.0.1:8001"
     secrets: Path = Path("/run/secrets")
 
+    place_title: str = Field(default="政务数据共享目录", description="What the catalogue is called in exports.")
+    place_title_en: str = "Catalogue of shared government data"
+    place_publisher: str = Field(default="数据管理局", description="The data authority that publishes it.")
+    place_publisher_en: str = "Data Bureau"
+    place_publisher_uscc: str = Field(default="11110000000000123P", description="Its unified social credit code.")
+    place_address: str = Field(
+        default="http://127.0.0.1:8000", description="The exchange's address from outside: names in exports begin so."
+    )
+
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
     cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")
+    cdc_poll_milliseconds: int = Field(
+        default=5,
+        description="How often a mount looks for changes: most of a change's delay, against a tenth of a core.",
+    )
     share_partitions: int = Field(
         default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."
     )

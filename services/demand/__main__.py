@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core import db, telemetry
+from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.http import application, serve
 from services.core.kafka import StateView, admin_client, state_consumer
@@ -22,7 +22,13 @@ def main() -> None:
         "catalog.resources",
         Codec(registry, "catalog.resources").decode,
     )
+    identities = StateView(
+        lambda: state_consumer(here, "demand", "demand.identities"),
+        "catalog.identities",
+        Codec(registry, "catalog.identities").decode,
+    )
     resources.start()
+    identities.start()
     demands = Demands(
         settings=here,
         session=db.sessions(engine),
@@ -33,8 +39,10 @@ def main() -> None:
     checks = {
         "database": lambda: db.is_ready(engine),
         "catalogue state": lambda: str(resources.failure) if resources.failure else None,
+        "identities": lambda: str(identities.failure) if identities.failure else None,
     }
     app = application("demand", checks)
+    identity.install(app, identity.known(identities.get))
     app.include_router(router(demands))
     serve(app, here)
 

@@ -23,8 +23,8 @@ from services.demand.broker import Broker, user_of
 from services.demand.domain import grant as domain
 from services.demand.events import Publisher
 
-# How long a request waits for a resource that the catalogue has just published to arrive here.
-_STATE_LAG_SECONDS = 3.0
+# How long a request waits for a resource that the catalogue has just mounted to arrive here.
+_STATE_LAG_SECONDS = 20.0
 
 
 class Strict(BaseModel):
@@ -93,20 +93,34 @@ def router(demands: Demands) -> APIRouter:
         timeout=10,
     )
 
-    def require_department(slug: str) -> None:
+    def ask_catalogue(what: str, name: str) -> dict[str, Any]:
+        """A department or resource as the catalogue knows it now; raises a 404 problem where it knows none."""
         try:
-            answer = catalogue.get(f"/api/catalog/v1/departments/{slug}")
+            answer = catalogue.get(f"/api/catalog/v1/{what}s/{name}")
         except httpx.HTTPError as error:
-            detail = "The catalogue cannot be asked whether the department exists; try again."
+            detail = f"The catalogue cannot be asked whether the {what} exists; try again."
             raise Problem(503, "catalogue-unavailable", "The catalogue does not answer", detail) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
-            raise Problem(404, "department-unknown", "No such department", f"There is no department {slug!r}.")
+            raise Problem(404, f"{what}-unknown", f"No such {what}", f"There is no {what} {name!r}.")
         answer.raise_for_status()
+        told: dict[str, Any] = answer.json()
+        return told
+
+    def mounted(code: str) -> dict[str, Any] | None:
+        """The state of a resource in force; what the catalogue has only just published or mounted is waited for."""
+        state = demands.resources.get(code)
+        if state is not None and state["mount"] is not None:
+            return state
+        if ask_catalogue("resource", code)["mount"] is None:
+            return state
+        return demands.resources.wait_for(
+            code, lambda state: state is not None and state["mount"] is not None, _STATE_LAG_SECONDS
+        )
 
     @routes.post("/departments/{slug}/credentials", status_code=201)
     def issue_credentials(slug: str, viewer: Operator) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
-        require_department(slug)
+        ask_catalogue("department", slug)
         password = demands.broker.issue_credentials(slug)
         with demands.session() as session, session.begin():
             facts = {"username": user_of(slug)}
@@ -116,12 +130,10 @@ def router(demands: Demands) -> APIRouter:
     @routes.post("/grants", status_code=201)
     def grant(asked: GrantIn, viewer: Operator) -> GrantOut:
         """Grant data: the share topic and the right to read it are there when this returns, data follows by itself."""
-        require_department(asked.department)
-        resource = demands.resources.wait_for(
-            asked.resource, lambda state: state is not None and state["mount"] is not None, _STATE_LAG_SECONDS
-        )
+        ask_catalogue("department", asked.department)
+        resource = mounted(asked.resource)
         if resource is None:
-            raise Problem(404, "resource-unknown", "No such resource", f"There is no resource {asked.resource!r}.")
+            raise Problem(404, "resource-unknown", "No such resource", f"No resource {asked.resource!r} is in force.")
         now = datetime.now(UTC)
         terms = domain.Asked(
             department=asked.department,

@@ -7,11 +7,12 @@ import threading
 
 import uvicorn
 
-from services.core import telemetry
-from services.core.avro import Registry
+from services.core import identity, telemetry
+from services.core.avro import Codec, Registry
 from services.core.http import application
-from services.core.kafka import admin_client
+from services.core.kafka import StateView, admin_client, state_consumer
 from services.core.settings import settings
+from services.sync.api import router
 from services.sync.live import Live
 from services.sync.relay.worker import Relay
 
@@ -22,9 +23,22 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    relay = Relay(here, Registry(here.registry_url), admin_client(here, "sync"))
+    registry = Registry(here.registry_url)
+    relay = Relay(here, registry, admin_client(here, "sync"))
+    identities = StateView(
+        lambda: state_consumer(here, "sync", "sync.identities"),
+        "catalog.identities",
+        Codec(registry, "catalog.identities").decode,
+    )
+    identities.start()
     live = Live(here)
-    app = application("sync", {"relay": relay.why_not_ready})
+    checks = {
+        "relay": relay.why_not_ready,
+        "identities": lambda: str(identities.failure) if identities.failure else None,
+    }
+    app = application("sync", checks)
+    identity.install(app, identity.known(identities.get))
+    app.include_router(router(relay))
     door = uvicorn.Server(
         uvicorn.Config(app, host=here.http_host, port=here.http_port, log_config=None, access_log=False)
     )

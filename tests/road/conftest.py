@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +18,15 @@ from tests.road.town import Town
 
 @pytest.fixture(scope="session")
 def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
-    """The command line over a running exchange with small sample departments."""
-    command = Tongshu(tmp_path_factory.mktemp("shared") / "home")
+    """The command line over a running exchange with small sample departments.
+
+    `TONGSHU_TEST_HOME` names one that runs already (`up --samples`), for whoever works on tests; it is left running.
+    """
+    if running := os.environ.get("TONGSHU_TEST_HOME"):
+        yield Tongshu(Path(running))
+        return
+    # every table that a test mounts has a connector: many that look every 5 ms would leave the tests no processor
+    command = Tongshu(tmp_path_factory.mktemp("shared") / "home", {"TONGSHU_CDC_POLL_MILLISECONDS": "50"})
     command.must("up", "--samples")
     yield command
     command.must("down")

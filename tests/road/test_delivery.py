@@ -44,7 +44,7 @@ def insert(table: Table, row: tuple[Any, ...]) -> None:
 
 def test_a_change_arrives_typed_masked_and_cut(town: Town, table: Table) -> None:
     items = ["id", "name", "visits", "paid", "share", "active", "born", "seen"]
-    grant = town.grant(table, items, masks={"name": {"kind": "keep", "first": 1}})
+    grant = town.live_grant(table, items, masks={"name": {"kind": "keep", "first": 1}})
     reader = town.reader(grant)
     before = datetime.now(UTC)
     insert(table, ROW)
@@ -61,7 +61,7 @@ def test_a_change_arrives_typed_masked_and_cut(town: Town, table: Table) -> None
 
 
 def test_a_change_of_what_is_not_granted_is_not_told(town: Town, table: Table) -> None:
-    reader = town.reader(town.grant(table, ["id", "visits"]))
+    reader = town.reader(town.live_grant(table, ["id", "visits"]))
     insert(table, ("quiet", *ROW[1:]))
     table.run("update {t} set secret = 'other', name = 'other' where id = 'quiet'")
     table.run("update {t} set visits = 8 where id = 'quiet'")
@@ -73,7 +73,7 @@ def test_a_change_of_what_is_not_granted_is_not_told(town: Town, table: Table) -
 
 def test_rows_enter_and_leave_a_filter_and_keys_change(town: Town) -> None:
     table = town.table({"id": "text", "region": "text", "note": "text"})
-    reader = town.reader(town.grant(table, ["id", "region"], row_filter='region starts with "3206"'))
+    reader = town.reader(town.live_grant(table, ["id", "region"], row_filter='region starts with "3206"'))
     insert(table, ("a", "110105", "outside"))
     table.run("update {t} set region = '320612' where id = 'a'")  # enters
     table.run("update {t} set region = '320602' where id = 'a'")  # stays
@@ -91,7 +91,7 @@ def test_rows_enter_and_leave_a_filter_and_keys_change(town: Town) -> None:
 def test_a_large_value_that_an_update_did_not_touch_is_delivered_whole(town: Town) -> None:
     table = town.table({"id": "text", "visits": "bigint", "note": "text"})
     table.run("alter table {t} alter column note set storage external")
-    reader = town.reader(town.grant(table, ["id", "visits", "note"]))
+    reader = town.reader(town.live_grant(table, ["id", "visits", "note"]))
     large = "大" * 20_000
     insert(table, ("k", 1, large))
     table.run("update {t} set visits = 2 where id = 'k'")
@@ -100,7 +100,7 @@ def test_a_large_value_that_an_update_did_not_touch_is_delivered_whole(town: Tow
 
 
 def test_a_key_that_is_not_granted_is_a_stable_pseudonym(town: Town, table: Table) -> None:
-    grants = [town.grant(table, ["visits"], department) for department in ("civil_affairs", "medical_insurance")]
+    grants = [town.live_grant(table, ["visits"], department) for department in ("civil_affairs", "medical_insurance")]
     readers = [town.reader(grant) for grant in grants]
     insert(table, ("hidden-key", *ROW[1:]))
     table.run("update {t} set visits = 70 where id = 'hidden-key'")
@@ -207,7 +207,7 @@ def test_delivery_under_a_grant_begins_and_ends_at_its_times(town: Town, table: 
 
 def test_a_source_that_is_away_for_a_while_misses_nothing(town: Town) -> None:
     table = town.table({"id": "text", "visits": "bigint"})
-    reader = town.reader(town.grant(table, ["id", "visits"]))
+    reader = town.reader(town.live_grant(table, ["id", "visits"]))
     insert(table, ("k", 1))
     reader.await_records(1)
     with town.server.connect_admin() as admin:
@@ -219,7 +219,7 @@ def test_a_source_that_is_away_for_a_while_misses_nothing(town: Town) -> None:
 
 def test_a_row_may_be_changed_many_times_in_one_transaction(town: Town) -> None:
     table = town.table({"id": "text", "visits": "bigint"})
-    reader = town.reader(town.grant(table, ["id", "visits"]))
+    reader = town.reader(town.live_grant(table, ["id", "visits"]))
     with psycopg.Connection.transaction(table.connection):
         insert(table, ("k", 0))
         for visits in range(1, 6):

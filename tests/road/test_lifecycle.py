@@ -13,7 +13,6 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,6 +25,7 @@ from cli.demo.workload import Workload
 from cli.demo.world import Server, create
 from cli.exchange import Exchange
 from infra.embedded.home import Home, leftovers
+from infra.embedded.supervisor import read_status
 from tests.conftest import Tongshu
 from tests.road.conftest import exchange_of
 from tests.road.town import eventually
@@ -56,8 +56,11 @@ class Shop:
         self.require_equal()
 
     def parts(self) -> dict[str, dict[str, Any]]:
-        told: list[dict[str, Any]] = json.loads(self.command("status", "--json").out)["parts"]
-        return {part["name"]: part for part in told}
+        return {part["name"]: part for part in self.told()["parts"]}
+
+    def told(self) -> dict[str, Any]:
+        """What the supervisor told last."""
+        return read_status(self.home) or {"parts": []}
 
     def kill(self, part: str) -> None:
         """kill -9 a part and wait until another process of it is well."""
@@ -69,6 +72,11 @@ class Shop:
             f"{part} after kill -9",
             seconds=90,
         )
+
+    def kill_supervisor(self) -> None:
+        supervisor = psutil.Process(self.told()["pid"])
+        supervisor.kill()
+        psutil.wait_procs([supervisor], 10)
 
     def work(self, changes: int) -> None:
         workload = Workload(self.server, seed=time.time_ns() % 1_000_003)
@@ -168,9 +176,7 @@ def test_a_source_s_database_may_be_killed(shop: Shop) -> None:
 
 
 def test_up_again_after_the_supervisor_was_killed(shop: Shop) -> None:
-    supervisor = json.loads((shop.home.path / "run" / "status.json").read_text())["pid"]
-    os.kill(supervisor, signal.SIGKILL)
-    psutil.wait_procs([process for process in leftovers(shop.home) if process.pid == supervisor], 10)
+    shop.kill_supervisor()
     answer = shop.command("status")
     assert answer.status == 1 and "does not run" in answer.words and "left" in answer.words
     assert shop.command("doctor").status == 1
@@ -182,6 +188,7 @@ def test_up_again_after_the_supervisor_was_killed(shop: Shop) -> None:
 
 def test_up_again_after_a_power_cut(shop: Shop) -> None:
     shop.work(100)
+    shop.kill_supervisor()
     for process in leftovers(shop.home):
         process.kill()
     eventually(lambda: leftovers(shop.home), lambda left: not left, "the end of everything")
@@ -209,21 +216,3 @@ def test_what_a_grant_was_given_survives_it_all(shop: Shop) -> None:
     grants = shop.exchange.ask("GET", "demand", "/grants")
     assert sorted(grant["id"] for grant in grants) == sorted(one.grant["id"] for one in shop.running)
     assert len(grants) == len(GRANTS)
-
-
-def test_a_damaged_state_folder_is_named_and_left_as_it_is(shop: Shop, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    (home / "data").mkdir(parents=True)
-    for text, told in (("{", "damaged"), ('{"format": 99}', "format 99"), ("[]", "damaged"), (None, "missing")):
-        record = home / "exchange.json"
-        if text is None:
-            record.unlink()
-        else:
-            record.write_text(text)
-        for command in ("up", "status", "down"):
-            answer = Tongshu(home)(command)
-            assert answer.status == 1, command
-            assert told in answer.words and str(record) in answer.words
-            assert "Traceback" not in answer.words
-        assert text is None or record.read_text() == text
-    assert sorted(path.name for path in home.iterdir()) == ["data"]

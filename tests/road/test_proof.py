@@ -31,7 +31,7 @@ def test_a_busy_day_ends_equal_and_accounted_for(exchange: Exchange, town: Town)
 
 def test_a_manifest_tells_exactly_what_was_delivered(town: Town) -> None:
     table = town.table({"id": "text", "visits": "bigint"})
-    grant = town.grant(table, ["id", "visits"])
+    grant = town.live_grant(table, ["id", "visits"])
     reader = town.reader(grant)
     table.run("insert into {t} values ('a', 1)")
     table.run("update {t} set visits = 2")

@@ -14,8 +14,9 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from cli.demo.stage import publish
 from cli.demo.world import DEPARTMENTS, Server
-from cli.exchange import Exchange
+from cli.exchange import Exchange, Refused
 
 PATIENCE_SECONDS = 30.0
 _TYPES = {
@@ -183,6 +184,7 @@ class Town:
             for name, kind in columns.items()
         ]
         self.exchange.ask("POST", "catalog", "/resources", resource_of(code, items, **terms))
+        publish(self.exchange, code)
         mount = {"system": OWNER.database, "schema": "population", "table": code}
         mounted = self.exchange.ask("PUT", "catalog", f"/resources/{code}/mount", mount)
         return Table(self.exchange, connection, code, f"population.{code}", mounted["mount"]["topic"])
@@ -192,6 +194,22 @@ class Town:
     ) -> dict[str, Any]:
         asked = {"resource": table.code, "department": department, "items": list(items), "purpose": "核验", **more}
         granted: dict[str, Any] = self.exchange.ask("POST", "demand", "/grants", asked)
+        return granted
+
+    def live_grant(
+        self, table: Table, items: Sequence[str], department: str = "civil_affairs", **more: Any
+    ) -> dict[str, Any]:
+        """A grant that is served from the live stream when this returns."""
+        granted = self.grant(table, items, department, **more)
+
+        def served() -> Any:
+            try:
+                return self.exchange.ask("GET", "sync", f"/grants/{granted['id']}")
+            except Refused as refused:
+                return refused.slug
+
+        partitions = self.exchange.settings.cdc_partitions
+        eventually(served, lambda told: told == {"live": partitions, "catching_up": 0, "behind": 0}, "the live stream")
         return granted
 
     def login(self, department: str) -> Mapping[str, str]:

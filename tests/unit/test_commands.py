@@ -56,6 +56,24 @@ def test_a_state_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in answer.words
 
 
+def test_a_damaged_state_folder_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "data").mkdir(parents=True)
+    for text, told in (("{", "damaged"), ('{"format": 99}', "format 99"), ("[]", "damaged"), (None, "missing")):
+        record = home / "exchange.json"
+        if text is None:
+            record.unlink()
+        else:
+            record.write_text(text)
+        for command in ("up", "status", "down"):
+            answer = Tongshu(home)(command)
+            assert answer.status == 1, command
+            assert told in answer.words and str(record) in answer.words
+            assert "Traceback" not in answer.words
+        assert text is None or record.read_text() == text
+    assert sorted(path.name for path in home.iterdir()) == ["data"]
+
+
 def unshared(*words: str) -> tuple[str, ...]:
     """A prefix that runs a command in namespaces of its own; skips where the machine does not allow them."""
     prefix = ("unshare", "--user", "--map-root-user", *words)

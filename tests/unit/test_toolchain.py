@@ -176,3 +176,25 @@ def test_without_a_terminal_each_title_is_told_once_at_its_end() -> None:
         for size in (3, 2, -2, 4):  # the second download failed once
             bars.of("Kafka broker")(size)
     assert report.file.getvalue().splitlines() == ["Kafka broker: bringing 0.0 MB", "Kafka broker: here"]  # type: ignore[attr-defined]
+
+
+def test_connects_plugins_come_without_the_rest(
+    account: Path, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.write_bytes(CONTENT)
+    shared, other = jar(sets=("connect", "plugins/apicurio-avro")), jar(artifact="other", sets=("connect", "kafka"))
+    monkeypatch.setattr(toolchain, "locked", lambda: [shared, other])
+    for _ in range(2):
+        toolchain.bring_plugins(tmp_path / "plugins", Console(file=io.StringIO()))
+        found = {str(path.relative_to(tmp_path / "plugins")) for path in (tmp_path / "plugins").rglob("*.jar")}
+        assert found == {"apicurio-avro/sample-1.0.jar", "apicurio-avro/declared.jar"}
+    assert not list(tmp_path.glob(".bringing-*"))
+
+
+def test_a_plugin_that_was_altered_is_not_put_in_place(account: Path, mirror: Path, tmp_path: Path) -> None:
+    mirror.write_bytes(b"something else....."[: len(CONTENT)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toolchain, "locked", lambda: [jar(sets=("plugins/apicurio-avro",))])
+        with pytest.raises(JarAltered):
+            toolchain.bring_plugins(tmp_path / "plugins", Console(file=io.StringIO()))
+    assert not (tmp_path / "plugins").exists()

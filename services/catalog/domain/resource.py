@@ -106,7 +106,7 @@ class MountKind(StrEnum):
 
 
 class RuleKind(StrEnum):
-    """What a quality rule asks of a row (services/catalog/domain/quality.py)."""
+    """What a quality rule asks of a row (services/core/quality.py)."""
 
     REQUIRED = "required"
     PATTERN = "pattern"
@@ -414,6 +414,7 @@ def publication_defects(terms: Terms) -> list[Defect]:
     return (
         slug_defect("/code", terms.code)
         + _text_defects(terms)
+        + entry_defects(terms)
         + _handling_defects(terms)
         + _sharing_defects(terms)
         + _item_defects(terms.items)
@@ -435,8 +436,8 @@ def _text_defects(terms: Terms) -> list[Defect]:
     return defects
 
 
-def _handling_defects(terms: Terms) -> list[Defect]:
-    """What the grade forbids (GB/T 43697-2024) and the law on state secrets."""
+def entry_defects(terms: Terms) -> list[Defect]:
+    """What may not be in the catalogue at all, not even as a draft (GB/T 43697-2024 and the law on state secrets)."""
     defects = []
     if terms.classified:
         detail = Words("state secrets never enter the exchange", "涉密数据不得进入本平台")
@@ -444,6 +445,11 @@ def _handling_defects(terms: Terms) -> list[Defect]:
     if terms.grade is Grade.CORE:
         detail = Words("core data never goes through the exchange", "核心数据不得通过本平台共享")
         defects.append(Defect("/grade", detail))
+    return defects
+
+
+def _handling_defects(terms: Terms) -> list[Defect]:
+    defects = []
     if terms.grade is Grade.IMPORTANT and terms.sharing_type is SharingType.UNCONDITIONAL:
         detail = Words("important data is shared on conditions only", "重要数据只能有条件共享")
         defects.append(Defect("/sharing_type", detail))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from services.catalog.domain.resource import Channel, Grade, SharingType, UpdateCycle
 from services.catalog.search import find
 from services.catalog.search.find import CursorInvalid
-from services.core.identity import Operator
+from services.core.identity import Anyone
 from services.core.problems import Problem
 from services.core.words import Words
 
@@ -101,7 +101,7 @@ class RelatedOut(BaseModel):
 
 def router(sessions: Callable[[], Session]) -> APIRouter:
     """The routes over the database that `sessions` opens."""
-    routes = APIRouter(prefix="/api/catalog/v1", tags=["search"])
+    routes = APIRouter(tags=["search"])
 
     @contextmanager
     def moment() -> Iterator[Session]:
@@ -112,7 +112,7 @@ def router(sessions: Callable[[], Session]) -> APIRouter:
 
     @routes.get("/search")
     def search(
-        viewer: Operator,
+        viewer: Anyone,
         q: Asked = "",
         department: Values = [],  # noqa: B006
         category: Values = [],  # noqa: B006
@@ -154,14 +154,14 @@ def router(sessions: Callable[[], Session]) -> APIRouter:
         )
 
     @routes.get("/suggestions")
-    def suggestions(viewer: Operator, q: Asked = "", limit: Annotated[int, Query(ge=1, le=20)] = 10) -> SuggestionsOut:
+    def suggestions(viewer: Anyone, q: Asked = "", limit: Annotated[int, Query(ge=1, le=20)] = 10) -> SuggestionsOut:
         """Titles that what was typed so far may become, the most used ones first."""
         with moment() as session:
             found = find.suggest(session, q, limit)
         return SuggestionsOut(items=[SuggestionOut.model_validate(one) for one in found])
 
     @routes.get("/resources/{code}/related")
-    def related(code: Code, viewer: Operator, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> RelatedOut:
+    def related(code: Code, viewer: Anyone, limit: Annotated[int, Query(ge=1, le=50)] = 10) -> RelatedOut:
         """Resources that have to do with one, closest first, each with the reasons."""
         with moment() as session:
             found = find.related(session, code, limit)

@@ -86,6 +86,18 @@ class Figures:
     latency_max_us: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How far a grant is served: partitions on the live stream, partitions that catch up, and what those have to go.
+
+    `behind` is in offsets: at most as many changes, for compaction and transactions leave gaps.
+    """
+
+    live: int
+    catching_up: int
+    behind: int
+
+
 @dataclass(slots=True)
 class _Filling:
     """What the open transaction holds so far."""
@@ -127,6 +139,15 @@ class Relay:
     def why_not_ready(self) -> str | None:
         """Why data does not flow just now; None when it does."""
         return self._not_ready
+
+    def serving(self, grant: str) -> Serving | None:
+        """How `grant` is served by this worker; None when it is not."""
+        live = [mark for mark in self._merged.copy() if mark[0] == grant]
+        lanes = [lane for lane in self._lanes.copy().values() if lane.grant == grant]
+        if not live and not lanes:
+            return None
+        behind = sum(max(0, self._live.get(lane.partition, 0) - lane.cursor) for lane in lanes)
+        return Serving(len(live), len(lanes), behind)
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 

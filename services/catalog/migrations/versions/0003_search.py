@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-revision = "search_0001"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 WORD = sa.Text(collation="C")
 NAMES = ("search_resources", "search_postings", "search_words", "search_spellings", "search_labels", "search_lexicon")

@@ -1,0 +1,35 @@
+# Tongshu 通数 in containers. Two images come out of it (docker-compose.yml builds both):
+#   exchange   every process of ours; the command chooses which: python -m services.catalog, python -m infra.bootstrap broker
+#   connect    Kafka's own image with the Connect plugins of infra/embedded/jars.lock
+ARG PYTHON_VERSION=3.13.14
+ARG KAFKA_VERSION=4.3.1
+
+FROM python:${PYTHON_VERSION}-slim-trixie AS environment
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_CACHE=1
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+RUN uv sync --locked --no-default-groups --compile-bytecode
+
+# What the embedded exchange brings its jars with, so that one lock serves both and every file is checked by its digest.
+FROM environment AS plugins
+RUN uv sync --locked --no-default-groups --group jars
+COPY infra/__init__.py infra/
+COPY infra/embedded infra/embedded
+RUN .venv/bin/python -m infra.embedded.plugins /plugins
+
+FROM apache/kafka:${KAFKA_VERSION} AS connect
+COPY --from=plugins /plugins /opt/kafka/plugins
+
+FROM python:${PYTHON_VERSION}-slim-trixie AS exchange
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin tongshu
+WORKDIR /app
+ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+COPY --from=environment /app/.venv .venv
+COPY infra/__init__.py infra/bootstrap.py infra/
+COPY schemas schemas
+COPY services services
+RUN python -m compileall -q infra services
+USER 10001:10001
+# SIGTERM, which the processes answer by draining, is what an engine sends; the command is given by whoever starts one
+STOPSIGNAL SIGTERM

@@ -1,0 +1,48 @@
+"""The catalogue's API, `/api/catalog/v1`: one router a kind of thing, each saying of every route who may call it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.catalog.api import (
+    categories,
+    code_lists,
+    departments,
+    divisions,
+    exports,
+    imports,
+    mounts,
+    notices,
+    place,
+    resources,
+    systems,
+    tasks,
+    tokens,
+)
+from services.catalog.catalogue import Catalogue
+from services.catalog.search import api as search
+from services.core.http import include
+
+PREFIX = "/api/catalog/v1"
+ROUTERS = (
+    departments.router,
+    systems.router,
+    divisions.router,
+    categories.router,
+    code_lists.router,
+    imports.router,
+    resources.router,
+    mounts.router,
+    notices.router,
+    tasks.router,
+    place.router,
+    tokens.router,
+    exports.router,
+    lambda catalogue: search.router(catalogue.session),
+)
+
+
+def install(app: FastAPI, catalogue: Catalogue) -> None:
+    """Put all routers over `catalogue` into `app`."""
+    for make in ROUTERS:
+        include(app, make(catalogue), PREFIX)

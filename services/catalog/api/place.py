@@ -1,0 +1,167 @@
+"""What may differ by place, as data: lengths of clocks, own working days, the code scheme."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
+from sqlalchemy import select
+
+from services.catalog import store
+from services.catalog.api.forms import Name, Strict, Text
+from services.catalog.catalogue import Catalogue, calendar, need, today
+from services.catalog.domain import coding
+from services.catalog.domain.calendar import due
+from services.core.conditional import IfMatch, etag, require_match
+from services.core.idempotency import IdempotentRoute
+from services.core.identity import Administrator, Anyone
+
+
+class ClockForm(Strict):
+    working_days: Annotated[int, Field(ge=0, le=250)]
+    source: Text
+
+
+class ClockOut(ClockForm):
+    clock: str
+
+
+class DayForm(Strict):
+    working: bool
+    name: Name | None = None
+
+
+class DayOut(DayForm):
+    day: date
+
+
+class DueOut(Strict):
+    """When a clock that begins on `start` runs out; provisional while it reaches a year not yet announced."""
+
+    start: date
+    working_days: int
+    due_on: date
+    provisional: bool
+
+
+class SchemeForm(Strict):
+    value: Annotated[Literal["national", "divisional", "departmental"], Field(examples=["national"])]
+
+
+def router(catalogue: Catalogue) -> APIRouter:
+    routes = APIRouter(prefix="/place", tags=["place"], route_class=IdempotentRoute)
+
+    @routes.get("/clocks")
+    def list_clocks(viewer: Anyone) -> list[ClockOut]:
+        """How many working days each clock of the catalogue runs here."""
+        with catalogue.session() as session:
+            query = select(store.ClockLength).order_by(store.ClockLength.clock)
+            return [ClockOut.model_validate(row) for row in session.scalars(query)]
+
+    @routes.get("/clocks/{clock}")
+    def read_clock(clock: str, viewer: Anyone, response: Response) -> ClockOut:
+        """One clock."""
+        with catalogue.session() as session:
+            found = need(session, store.ClockLength, clock, "clock")
+            response.headers["ETag"] = etag(found.revision)
+            return ClockOut.model_validate(found)
+
+    @routes.put("/clocks/{clock}")
+    def set_clock(
+        clock: str, form: ClockForm, viewer: Administrator, response: Response, if_match: IfMatch = None
+    ) -> ClockOut:
+        """Give a clock another length, for what begins from now on."""
+        with catalogue.session() as session, session.begin():
+            found = need(session, store.ClockLength, clock, "clock", lock=True)
+            require_match(if_match, found.revision)
+            found.working_days, found.source, found.revision = form.working_days, form.source, found.revision + 1
+            facts = {"working_days": str(form.working_days), "source": form.source}
+            catalogue.publisher.happened(session, "clock_set", clock, "", viewer.name, facts)
+            response.headers["ETag"] = etag(found.revision)
+            return ClockOut.model_validate(found)
+
+    @routes.get("/calendar")
+    def list_days(
+        viewer: Anyone, since: Annotated[date | None, Query()] = None, until: Annotated[date | None, Query()] = None
+    ) -> list[DayOut]:
+        """The first 1,000 days that the place has entered itself; all others are as the national calendar says."""
+        query = select(store.CalendarDay).order_by(store.CalendarDay.day).limit(1_000)
+        if since is not None:
+            query = query.where(store.CalendarDay.day >= since)
+        if until is not None:
+            query = query.where(store.CalendarDay.day < until)
+        with catalogue.session() as session:
+            return [DayOut.model_validate(row) for row in session.scalars(query)]
+
+    @routes.get("/calendar/{day}")
+    def read_day(day: date, viewer: Anyone, response: Response) -> DayOut:
+        """A day that the place has entered itself."""
+        with catalogue.session() as session:
+            found = need(session, store.CalendarDay, day, "calendar-day")
+            response.headers["ETag"] = etag(found.revision)
+            return DayOut.model_validate(found)
+
+    @routes.put("/calendar/{day}")
+    def enter_day(
+        day: date, form: DayForm, viewer: Administrator, response: Response, if_match: IfMatch = None
+    ) -> DayOut:
+        """Say of a day whether it is a working day here; open clocks are reckoned anew."""
+        with catalogue.session() as session, session.begin():
+            found = session.get(store.CalendarDay, day, with_for_update=True)
+            if found is None:
+                found = store.CalendarDay(day=day, revision=1, **form.model_dump())
+                session.add(found)
+            else:
+                require_match(if_match, found.revision)
+                found.working, found.name, found.revision = form.working, form.name, found.revision + 1
+            session.flush()
+            own = calendar(session)
+            lengths = {row.clock: row.working_days for row in session.scalars(select(store.ClockLength))}
+            for task in session.scalars(select(store.Task).where(store.Task.closed_at.is_(None)).with_for_update()):
+                task.due_on, task.provisional = due(task.started_on, lengths[task.clock], own)
+            facts = {"working": str(form.working).lower()}
+            catalogue.publisher.happened(session, "calendar_day_entered", day.isoformat(), "", viewer.name, facts)
+            response.headers["ETag"] = etag(found.revision)
+            return DayOut.model_validate(found)
+
+    @routes.get("/due")
+    def read_due(
+        viewer: Anyone,
+        working_days: Annotated[int, Query(ge=0, le=250)],
+        start: Annotated[date | None, Query(ge=date(2004, 1, 1), le=date(2100, 1, 1))] = None,
+    ) -> DueOut:
+        """When a clock of so many working days runs out here."""
+        begun = start or today()
+        with catalogue.session() as session:
+            due_on, provisional = due(begun, working_days, calendar(session))
+        return DueOut(start=begun, working_days=working_days, due_on=due_on, provisional=provisional)
+
+    @routes.get("/code-scheme")
+    def read_scheme(viewer: Anyone, response: Response) -> SchemeForm:
+        """The scheme that gives new resources their catalogue codes."""
+        with catalogue.session() as session:
+            found = session.get(store.Policy, "code_scheme")
+        response.headers["ETag"] = etag(found.revision if found else 0)
+        return SchemeForm.model_validate({"value": found.value if found else coding.DEFAULT_SCHEME})
+
+    @routes.put("/code-scheme")
+    def choose_scheme(
+        form: SchemeForm, viewer: Administrator, response: Response, if_match: IfMatch = None
+    ) -> SchemeForm:
+        """Choose the scheme for resources from now on; codes that were given stay."""
+        with catalogue.session() as session, session.begin():
+            found = session.get(store.Policy, "code_scheme", with_for_update=True)
+            require_match(if_match, found.revision if found else 0)
+            if found is None:
+                found = store.Policy(name="code_scheme", value=form.value, revision=1)
+                session.add(found)
+            else:
+                found.value, found.revision = form.value, found.revision + 1
+            session.flush()
+            catalogue.publisher.happened(session, "code_scheme_chosen", form.value, "", viewer.name, {})
+            response.headers["ETag"] = etag(found.revision)
+            return form
+
+    return routes

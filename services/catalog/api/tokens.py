@@ -1,0 +1,117 @@
+"""API tokens: who may call the exchange's APIs, and as what.
+
+A token is shown once, in the answer that makes it; so these posts are never answered from memory (no Idempotency-Key):
+a token that was lost on the way is revoked, and another made.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, Field
+from sqlalchemy import select
+
+from services.catalog import store
+from services.catalog.api.forms import Name, Slug, Strict
+from services.catalog.catalogue import Catalogue, need, now, refuse
+from services.catalog.domain.resource import Defect
+from services.core.identity import OF_A_DEPARTMENT, OPERATOR, Administrator, Anyone, Overseer, Role, new_token
+from services.core.pages import Cursor, Limit, Page, page
+from services.core.words import Words
+
+
+class TokenForm(Strict):
+    """Who gets it (the name the audit log will say), for which department, and as what."""
+
+    name: Name
+    department: Slug | None = None
+    roles: Annotated[list[Role], Field(min_length=1, max_length=5, examples=[["provider", "consumer"]])]
+    expires_at: AwareDatetime | None = None
+
+
+class TokenOut(Strict):
+    id: str
+    name: str
+    department: str | None
+    roles: list[Role]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    created_by: str
+    created_at: datetime
+
+
+class TokenMade(TokenOut):
+    """With the token itself, which is never shown again."""
+
+    token: str
+
+
+class Myself(Strict):
+    name: str
+    department: str | None
+    roles: list[Role]
+
+
+def router(catalogue: Catalogue) -> APIRouter:
+    routes = APIRouter(tags=["tokens"])
+
+    @routes.get("/me")
+    def read_myself(viewer: Anyone) -> Myself:
+        """Whom the caller's token stands for."""
+        return Myself(name=viewer.name, department=viewer.department, roles=sorted(viewer.roles))
+
+    @routes.post("/tokens", status_code=201)
+    def make_token(form: TokenForm, viewer: Administrator) -> TokenMade:
+        """Make a token; it is in this answer and nowhere else."""
+        title, defects = Words("The token is not valid", "令牌信息无效"), []
+        if form.department is None and OF_A_DEPARTMENT & set(form.roles):
+            detail = Words("a provider or consumer acts for a department", "提供方、使用方须属于某个部门")
+            defects.append(Defect("/department", detail))
+        if form.name == OPERATOR:
+            defects.append(Defect("/name", Words("is the installation's own", "为系统保留名称")))
+        if form.expires_at is not None and form.expires_at <= now():
+            defects.append(Defect("/expires_at", Words("lies in the past", "已过期")))
+        refuse("token-invalid", title, defects)
+        token, token_id, digest = new_token()
+        with catalogue.session() as session, session.begin():
+            if form.department is not None:
+                need(session, store.Department, form.department, "department")
+            kept = store.Token(
+                id=token_id,
+                digest=digest,
+                name=form.name,
+                department=form.department,
+                roles=sorted(set(form.roles)),
+                expires_at=form.expires_at,
+                created_by=viewer.name,
+                created_at=now(),
+            )
+            session.add(kept)
+            session.flush()
+            catalogue.publisher.identity(session, kept, "token_made")
+            facts = {"roles": ",".join(kept.roles)}
+            catalogue.publisher.happened(session, "token_made", token_id, form.department or "", viewer.name, facts)
+            return TokenMade(**TokenOut.model_validate(kept).model_dump(), token=token)
+
+    @routes.get("/tokens")
+    def list_tokens(viewer: Overseer, limit: Limit = 100, cursor: Cursor = None) -> Page[TokenOut]:
+        """All tokens there ever were; none of their secrets."""
+        with catalogue.session() as session:
+            rows, following = page(session, select(store.Token), [store.Token.id], limit, cursor)
+            return Page(items=[TokenOut.model_validate(row) for row in rows], next=following)
+
+    @routes.delete("/tokens/{token_id}")
+    def revoke_token(token_id: str, viewer: Administrator) -> TokenOut:
+        """Revoke a token: it opens nothing from now on. Revoking it again changes nothing."""
+        with catalogue.session() as session, session.begin():
+            kept = need(session, store.Token, token_id, "token", lock=True)
+            if kept.revoked_at is None:
+                kept.revoked_at = now()
+                session.flush()
+                catalogue.publisher.identity(session, kept, "token_revoked")
+                catalogue.publisher.happened(session, "token_revoked", token_id, kept.department or "", viewer.name, {})
+            return TokenOut.model_validate(kept)
+
+    return routes

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from cli.exchange import Exchange
+from tests.road.catalog.office import Office, Place
+
+
+@pytest.fixture(scope="session")
+def place(exchange: Exchange) -> Place:
+    return Place(exchange)
+
+
+@pytest.fixture(scope="session")
+def office(place: Place) -> Office:
+    """A department that several tests share; each makes resources of its own."""
+    return place.office()
