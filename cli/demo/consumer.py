@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -84,7 +84,9 @@ class Receiver:
 
 def _receive(access: Access, parent: Connection) -> None:
     registry = SchemaRegistryClient({"url": access.registry})
-    decode_key, decode_value = AvroDeserializer(registry), AvroDeserializer(registry)
+    # the default strategy asks the registry anew for every record, over HTTP
+    by_topic = {"subject.name.strategy": topic_subject_name_strategy}
+    decode_key, decode_value = AvroDeserializer(registry, conf=by_topic), AvroDeserializer(registry, conf=by_topic)
     consumer = Consumer(
         {
             "bootstrap.servers": access.bootstrap,

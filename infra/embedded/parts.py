@@ -25,6 +25,7 @@ from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
+_WITH_OUTBOX = ("catalog", "demand")
 
 INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
 
@@ -80,7 +81,8 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
             Part(
                 name=service,
                 command=[python, "-m", f"services.{service}"],
-                needs=["schemas", "broker", "redis"],
+                # an event that is written before the outbox is watched would be told to nobody
+                needs=["schemas", "broker", "redis", *(["outbox"] if service in _WITH_OUTBOX else [])],
                 environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},
                 check=lambda port=port: _http(f"http://127.0.0.1:{port}/readyz"),  # type: ignore[misc]
                 port=port,

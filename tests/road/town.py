@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -68,7 +68,7 @@ class Reader:
     def __init__(self, exchange: Exchange, login: Mapping[str, str], topic: str) -> None:
         self.topic, self.records, self.refusals = topic, list[Record](), list[KafkaError]()
         registry = SchemaRegistryClient({"url": exchange.registry_url})
-        self._decode = AvroDeserializer(registry)
+        self._decode = AvroDeserializer(registry, conf={"subject.name.strategy": topic_subject_name_strategy})
         self._consumer = Consumer(
             {
                 "bootstrap.servers": exchange.bootstrap,
