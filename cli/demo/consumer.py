@@ -83,8 +83,8 @@ class Receiver:
 
 
 def _receive(access: Access, parent: Connection) -> None:
-    registry = SchemaRegistryClient({"url": access.registry})
-    # the default strategy asks the registry anew for every record, over HTTP
+    registry = SchemaRegistryClient({"url": access.registry, "timeout": 10})
+    # the default strategy first asks for associations of topics, which this registry does not keep
     by_topic = {"subject.name.strategy": topic_subject_name_strategy}
     decode_key, decode_value = AvroDeserializer(registry, conf=by_topic), AvroDeserializer(registry, conf=by_topic)
     consumer = Consumer(

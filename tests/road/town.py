@@ -67,7 +67,7 @@ class Reader:
 
     def __init__(self, exchange: Exchange, login: Mapping[str, str], topic: str) -> None:
         self.topic, self.records, self.refusals = topic, list[Record](), list[KafkaError]()
-        registry = SchemaRegistryClient({"url": exchange.registry_url})
+        registry = SchemaRegistryClient({"url": exchange.registry_url, "timeout": 10})
         self._decode = AvroDeserializer(registry, conf={"subject.name.strategy": topic_subject_name_strategy})
         self._consumer = Consumer(
             {
