@@ -32,7 +32,7 @@ from services.core.kafka import Topic, client_config, ensure_topics
 from services.sync.projection.reference import committed_at
 
 _SEED = 809
-_WARM_UP_SECONDS = 10.0
+_WARM_UP_SECONDS = 30.0
 _BURST = (
     ("public_security", "update population.person set phone = '1' || lpad(%s::text, 10, '3'), name = name || '又'", 3),
     ("market_supervision", "update registry.enterprise set legal_representative = '代' || %s::text", 4),
