@@ -20,7 +20,6 @@ from services.catalog.api import (
     tokens,
 )
 from services.catalog.catalogue import Catalogue
-from services.catalog.search import api as search
 from services.core.http import include
 
 PREFIX = "/api/catalog/v1"
@@ -38,7 +37,6 @@ ROUTERS = (
     place.router,
     tokens.router,
     exports.router,
-    lambda catalogue: search.router(catalogue.session),
 )
 
 
