@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     place_publisher_en: str = "Data Bureau"
     place_publisher_uscc: str = Field(default="11110000000000123P", description="Its unified social credit code.")
     place_address: str = Field(
-        default="http://127.0.0.1:8000", description="The exchange's address from outside: names in exports begin so."
+        default="https://tongshu.example",
+        description="The exchange's address from outside; the names of all things in exports begin so, for good.",
     )
 
     log_level: str = "INFO"
