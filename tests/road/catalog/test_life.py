@@ -24,6 +24,7 @@ def test_only_the_steps_of_the_table_happen_and_only_to_those_whose_they_are(pla
             form = terms_of(office, title="第 0 稿")
             self.code: str = office.provider.must(office.provider.post("/resources", form), 201)["code"]
             self.state, self.live, self.draft, self.version, self.titles = State.DRAFT, False, "第 0 稿", 0, 0
+            self.submitter: By | None = None
             self.in_force: str | None = None
             self.ever: str | None = None
 
@@ -37,8 +38,12 @@ def test_only_the_steps_of_the_table_happen_and_only_to_those_whose_they_are(pla
                 assert answer.status_code == 403
             elif known is None or (action is Action.REOPEN and self.ever is None):
                 assert answer.status_code == 409, answer.text
+            elif action is Action.APPROVE and self.submitter is party:
+                assert answer.json()["type"].endswith(":own-review"), answer.text
             else:
                 caller.must(answer)
+                if action is Action.SUBMIT:
+                    self.submitter = party
                 self._apply(action, known.target, known.live_after)
 
         def _apply(self, action: Action, target: State, live: bool) -> None:
