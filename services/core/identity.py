@@ -25,8 +25,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from services.core.avro import Codec, Registry
+from services.core.kafka import StateView, state_consumer
 from services.core.problems import Problem
-from services.core.settings import settings
+from services.core.settings import Settings, settings
 from services.core.words import Words
 
 _bearer = HTTPBearer(auto_error=False, description="An API token, or the operator's")
@@ -111,6 +113,12 @@ def recognise(presented: str, find: Find, now: datetime) -> Viewer | None:
     return Viewer(token.name, token.roles, token.department)
 
 
+def view(here: Settings, registry: Registry, user: str) -> StateView[dict[str, Any]]:
+    """The tokens as the catalogue tells them in `catalog.identities`, read by the broker's `user`; not started yet."""
+    topic = "catalog.identities"
+    return StateView(lambda: state_consumer(here, user, f"{user}.identities"), topic, Codec(registry, topic).decode)
+
+
 def known(state: Callable[[str], Mapping[str, Any] | None]) -> Find:
     """Finds tokens in a view of `catalog.identities`: how every service but the catalogue recognises callers."""
 
@@ -191,7 +199,6 @@ def roles_of(route: APIRoute) -> frozenset[Role] | None:
     return None
 
 
-Operator = Annotated[Viewer, may(Role.ADMINISTRATOR)]
 Anyone = Annotated[Viewer, may(*Role)]
 Administrator = Annotated[Viewer, may(Role.ADMINISTRATOR)]
 Provider = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.PROVIDER)]

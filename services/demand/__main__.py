@@ -22,11 +22,7 @@ def main() -> None:
         "catalog.resources",
         Codec(registry, "catalog.resources").decode,
     )
-    identities = StateView(
-        lambda: state_consumer(here, "demand", "demand.identities"),
-        "catalog.identities",
-        Codec(registry, "catalog.identities").decode,
-    )
+    identities = identity.view(here, registry, "demand")
     resources.start()
     identities.start()
     demands = Demands(

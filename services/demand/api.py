@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.core.identity import Operator
+from services.core.identity import Administrator
 from services.core.kafka import StateView
 from services.core.problems import Problem
 from services.core.settings import Settings
@@ -118,7 +118,7 @@ def router(demands: Demands) -> APIRouter:
         )
 
     @routes.post("/departments/{slug}/credentials", status_code=201)
-    def issue_credentials(slug: str, viewer: Operator) -> Credentials:
+    def issue_credentials(slug: str, viewer: Administrator) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
         ask_catalogue("department", slug)
         password = demands.broker.issue_credentials(slug)
@@ -128,7 +128,7 @@ def router(demands: Demands) -> APIRouter:
         return Credentials(username=user_of(slug), password=password, group_prefix=f"{slug}.")
 
     @routes.post("/grants", status_code=201)
-    def grant(asked: GrantIn, viewer: Operator) -> GrantOut:
+    def grant(asked: GrantIn, viewer: Administrator) -> GrantOut:
         """Grant data: the share topic and the right to read it are there when this returns, data follows by itself."""
         ask_catalogue("department", asked.department)
         resource = mounted(asked.resource)
@@ -176,14 +176,14 @@ def router(demands: Demands) -> APIRouter:
             return GrantOut.model_validate(granted)
 
     @routes.get("/grants")
-    def list_grants(viewer: Operator) -> list[GrantOut]:
+    def list_grants(viewer: Administrator) -> list[GrantOut]:
         with demands.session() as session:
             return [
                 GrantOut.model_validate(one) for one in session.scalars(select(store.Grant).order_by(store.Grant.id))
             ]
 
     @routes.get("/grants/{grant_id}")
-    def read_grant(grant_id: str, viewer: Operator) -> GrantOut:
+    def read_grant(grant_id: str, viewer: Administrator) -> GrantOut:
         with demands.session() as session:
             found = session.get(store.Grant, grant_id)
             if found is None:
@@ -191,7 +191,7 @@ def router(demands: Demands) -> APIRouter:
             return GrantOut.model_validate(found)
 
     @routes.delete("/grants/{grant_id}")
-    def revoke(grant_id: str, viewer: Operator) -> GrantOut:
+    def revoke(grant_id: str, viewer: Administrator) -> GrantOut:
         """Revoke a grant: delivery stops, and the broker refuses the department's reads."""
         with demands.session() as session, session.begin():
             found = session.get(store.Grant, grant_id, with_for_update=True)

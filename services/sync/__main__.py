@@ -8,9 +8,9 @@ import threading
 import uvicorn
 
 from services.core import identity, telemetry
-from services.core.avro import Codec, Registry
+from services.core.avro import Registry
 from services.core.http import application
-from services.core.kafka import StateView, admin_client, state_consumer
+from services.core.kafka import admin_client
 from services.core.settings import settings
 from services.sync.api import router
 from services.sync.live import Live
@@ -25,11 +25,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     registry = Registry(here.registry_url)
     relay = Relay(here, registry, admin_client(here, "sync"))
-    identities = StateView(
-        lambda: state_consumer(here, "sync", "sync.identities"),
-        "catalog.identities",
-        Codec(registry, "catalog.identities").decode,
-    )
+    identities = identity.view(here, registry, "sync")
     identities.start()
     live = Live(here)
     checks = {
