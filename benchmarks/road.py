@@ -140,7 +140,8 @@ def _timed_at_debezium(exchange: Exchange) -> Iterator[Any]:
     """A consumer of the change topics; gives a function that takes the latencies since it was last called."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    config = _admin_config(exchange, group_id=f"bench-{uuid.uuid4()}")
+    # as the relay reads them: a connector commits once a second
+    config = _admin_config(exchange, group_id=f"bench-{uuid.uuid4()}", isolation_level="read_uncommitted")
     process = context.Process(target=_time_changes, args=(config, exchange.registry_url, _change_topics(), there))
     process.start()
     there.close()

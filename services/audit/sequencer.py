@@ -28,6 +28,7 @@ INPUTS = ("catalog.events", "demand.events", "sync.deliveries")
 ORIGIN = "tongshu.exchange/audit"
 _BATCH = 1_000
 _TIMEOUT_SECONDS = 30.0
+_PAUSE_SECONDS = 0.1
 
 
 class Sequencer:
@@ -77,6 +78,8 @@ class Sequencer:
                 batch = self._take(source)
                 if batch:
                     self._seal(sealer, source, batch)
+                    # the relay commits dozens of transactions a second: their manifests are sealed together
+                    stop.wait(_PAUSE_SECONDS)
         finally:
             source.close()
 

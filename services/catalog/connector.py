@@ -58,7 +58,10 @@ def connector_config(
         "heartbeat.action.query": "select pg_logical_emit_message(false, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",
         "exactly.once.support": "required",
-        "transaction.boundary": "poll",
+        # a transaction a poll would cost each change some 20 ms; the relay reads what is not committed yet, too
+        # (services/sync/relay/repeats.py)
+        "transaction.boundary": "interval",
+        "transaction.boundary.interval.ms": "1000",
         "producer.override.linger.ms": "0",
         "producer.override.compression.type": "lz4",
         "topic.creation.default.replication.factor": str(settings.replication_factor),

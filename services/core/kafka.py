@@ -75,9 +75,9 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
     return Consumer(client_config(settings, user, **(defaults | more)))
 
 
-def state_consumer(settings: Settings, user: str, group: str) -> Consumer:
+def state_consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer:
     """A consumer for `StateView` and `read_to_end`: it says when a partition's end is reached."""
-    return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=50)
+    return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=50, **more)
 
 
 def producer(settings: Settings, user: str, **more: Any) -> Producer:

@@ -12,11 +12,13 @@ import socket
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
+from confluent_kafka import TopicPartition
 
 from cli.demo.grants import GRANTS
 from cli.demo.proof import account, check_log
@@ -26,6 +28,7 @@ from cli.demo.world import Server, create
 from cli.exchange import Exchange
 from infra.embedded.home import Home, leftovers
 from infra.embedded.supervisor import read_status
+from services.core.kafka import read_to_end
 from tests.conftest import Tongshu
 from tests.road.conftest import exchange_of
 from tests.road.town import eventually
@@ -83,6 +86,17 @@ class Shop:
         for _ in range(changes):
             workload.change()
         workload.close()
+
+    def records(self, topic: str, **more: Any) -> Iterator[tuple[bytes, bytes | None]]:
+        """Key and value of all that a topic holds now."""
+        reader = self.exchange.consumer(enable_partition_eof=True, **more)
+        try:
+            partitions = reader.list_topics(topic, 10).topics[topic].partitions
+            reader.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+            for message in read_to_end(reader, len(partitions)):
+                yield message.key() or b"", message.value()
+        finally:
+            reader.close()
 
     def require_equal(self) -> None:
         """Every consumer holds what its source says, every record is in a manifest, every manifest is sealed."""
@@ -210,6 +224,20 @@ def test_down_leaves_nothing_and_up_goes_on(shop: Shop) -> None:
         assert told in answer.words
     shop.command.must("up")
     shop.require_equal()
+
+
+def test_what_connect_said_twice_was_delivered_once(shop: Shop) -> None:
+    registry, said, delivered = shop.exchange.registry, Counter[Any](), Counter[Any]()
+    for topic in {one["mount"]["topic"] for one in shop.exchange.ask("GET", "catalog", "/resources")["items"]}:
+        for key, value in shop.records(topic, isolation_level="read_uncommitted"):
+            if value is not None and (change := registry.decode(value)[1])["op"] != "r":
+                said[topic, change["source"]["sequence"], change["op"], key] += 1
+    for one in shop.running:
+        for key, value in shop.records(one.grant["topic"]):
+            if value is not None and (change := registry.decode(value)[1])["op"] != "r":
+                delivered[one.grant["id"], change["source"]["position"], change["op"], key] += 1
+    assert max(said.values()) > 1, "Connect was killed at work and has repeated nothing: this shows nothing"
+    assert {place: times for place, times in delivered.items() if times > 1} == {}
 
 
 def test_what_a_grant_was_given_survives_it_all(shop: Shop) -> None:

@@ -12,16 +12,18 @@ changes come first: between two of their batches a lane gets one slice.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from services.core import merkle
@@ -42,6 +44,7 @@ from services.sync.projection.plan import NotAnEnvelope, Plan, compile_plan
 from services.sync.projection.reference import UnavailableValue, UnknownOperation, committed_at, project
 from services.sync.projection.values import WrongType
 from services.sync.relay.manifest import Tally
+from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
 from services.sync.topics import DELIVERIES, PROGRESS, quarantine
 
@@ -104,6 +107,7 @@ class _Filling:
 
     now: datetime
     tallies: dict[str, Tally] = field(default_factory=dict)
+    marks: dict[Partition, Mark] = field(default_factory=dict)
     failed: list[KafkaError] = field(default_factory=list)
 
 
@@ -124,9 +128,11 @@ class Relay:
         self._routes: dict[str, Route] = {}
         self._plans: dict[tuple[int, str, datetime, int], _Compiled] = {}
         self._live: dict[Partition, int] = {}
+        self._marks: dict[Partition, Mark] = {}
         self._lanes: dict[tuple[str, str, int], Lane] = {}
         self._merged: set[tuple[str, str, int]] = set()
         self._unwritten: set[tuple[str, str, int]] = set()
+        self._beside = ThreadPoolExecutor(1, "offsets")
         self._sequences: dict[str, int] = {}
         self._subscribed: list[str] = []
         self._next_begin: datetime | None = None
@@ -161,9 +167,10 @@ class Relay:
             "sync",
             GROUP,
             group_protocol="consumer",
+            isolation_level="read_uncommitted",
             client_id=f"tongshu-{self._run_id}",
         )
-        self._producer = self._new_producer()
+        self._begin_epoch()
         self._not_ready = None
         try:
             while not stop.is_set():
@@ -224,24 +231,28 @@ class Relay:
     def _deliver(self, batch: list[Message], lanes: list[Lane] | None) -> None:
         """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
         tx = _Filling(datetime.now(UTC))
+        ends = {(str(m.topic()), int(m.partition() or 0)): int(m.offset() or 0) + 1 for m in batch}
+        self._producer = next(self._turns)
         self._producer.begin_transaction()
         for message in batch:
             self._relay(message, tx, lanes)
-        self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
-        if tx.failed:
-            raise DeliveryFailed(str(tx.failed[0]))
-        self._account(tx)
-        ends = {(str(m.topic()), int(m.partition() or 0)): int(m.offset() or 0) + 1 for m in batch}
         if lanes is None:
             self._write_merges(set(ends))
-            offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-            self._producer.send_offsets_to_transaction(
-                offsets, self._source.consumer_group_metadata(), TRANSACTION_TIMEOUT_SECONDS
-            )
         else:
             for lane in lanes:
                 self._produce_progress((lane.grant, *lane.partition), ends[lane.partition], merged=False)
-        self._commit()
+        # neither waits for the other: the offsets go to the coordinator while the records go to their partitions
+        sent = self._beside.submit(self._send_offsets, ends, self._marks | tx.marks) if lanes is None else None
+        try:
+            self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
+        finally:
+            if sent:
+                sent.result()
+        if tx.failed:
+            raise DeliveryFailed(str(tx.failed[0]))
+        self._account(tx)
+        self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
+        self._marks.update(tx.marks)
         if lanes is None:
             self._live.update(ends)
             self._unwritten -= {mark for mark in self._unwritten if mark[1:] in ends}
@@ -251,8 +262,12 @@ class Relay:
         for tally in tx.tallies.values():
             self._note(tally, tx.now)
 
-    def _commit(self) -> None:
-        self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
+    def _send_offsets(self, ends: Mapping[Partition, int], marks: Mapping[Partition, Mark]) -> None:
+        self._producer.send_offsets_to_transaction(
+            [TopicPartition(*where, end, marks.get(where, Mark()).text()) for where, end in ends.items()],
+            self._source.consumer_group_metadata(),
+            TRANSACTION_TIMEOUT_SECONDS,
+        )
 
     def _relay(self, message: Message, tx: _Filling, lanes: list[Lane] | None) -> None:
         topic, partition = str(message.topic()), int(message.partition() or 0)
@@ -279,10 +294,22 @@ class Relay:
         except UnknownSchema as error:
             self._set_aside(message, route, None, "unknown-schema", str(error), tx)
             return
+        if self._repeats((topic, partition), envelope, tx) and lanes is None:
+            return
         for grant in grants:
             reason = self._project(message, schema_id, envelope, route, grant, tx, catching_up=lanes is not None)
             if reason:
                 self._set_aside(message, route, grant["id"], *reason, tx)
+
+    def _repeats(self, where: Partition, envelope: Any, tx: _Filling) -> bool:
+        """Whether the source's log has said this before; a change that makes no sense is new, and set aside as such."""
+        try:
+            mark = later(tx.marks.get(where) or self._marks.get(where, Mark()), envelope)
+        except (KeyError, TypeError, ValueError):
+            return False
+        if mark is not None:
+            tx.marks[where] = mark
+        return mark is None
 
     def _project(
         self,
@@ -432,6 +459,7 @@ class Relay:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
         for where in source.committed(partitions, TRANSACTION_TIMEOUT_SECONDS):
             self._live[where.topic, where.partition] = max(where.offset, 0)
+            self._marks[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
         for grant_id, topic, partition, cursor, merged in self._read_progress():
             mark = (grant_id, topic, partition)
@@ -453,6 +481,7 @@ class Relay:
         gone = set(partitions)
         for partition in gone:
             self._live.pop(partition, None)
+            self._marks.pop(partition, None)
         self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[1:] not in gone}
         self._merged = {mark for mark in self._merged if mark[1:] not in gone}
         self._unwritten = {mark for mark in self._unwritten if mark[1:] not in gone}
@@ -500,7 +529,9 @@ class Relay:
         if lane.cursor >= self._live[lane.partition]:
             return [], lanes
         if self._lane_consumer is None:
-            self._lane_consumer = state_consumer(self._settings, "sync", "sync.catch-up")
+            self._lane_consumer = state_consumer(
+                self._settings, "sync", "sync.catch-up", isolation_level="read_uncommitted"
+            )
         if (self._lane_partition, self._lane_offset) != (lane.partition, lane.cursor):
             self._lane_consumer.assign([TopicPartition(*lane.partition, lane.cursor)])
             self._lane_partition, self._lane_offset = lane.partition, lane.cursor
@@ -543,22 +574,31 @@ class Relay:
 
     # -- failure ----------------------------------------------------------------------------------------------------
 
-    def _new_producer(self) -> Producer:
-        made = producer(
-            self._settings, "sync",
-            transactional_id=self._transactional_id,
-            transaction_timeout_ms=60_000,
-            message_timeout_ms=30_000,
-            client_id=f"tongshu-{self._run_id}",
-        )  # fmt: skip
-        made.init_transactions(TRANSACTION_TIMEOUT_SECONDS)
-        return made
+    def _begin_epoch(self) -> None:
+        """Two new producers, which take the transactions in turn; what older ones had in flight is fenced.
+
+        A committed transaction is not over before its markers are written. A producer that begins the next one earlier
+        is told to wait (CONCURRENT_TRANSACTIONS) and does so for 20 ms; the other one need not.
+        """
+        made = [
+            producer(
+                self._settings, "sync",
+                transactional_id=f"{self._transactional_id}-{turn}",
+                transaction_timeout_ms=60_000,
+                message_timeout_ms=30_000,
+                client_id=f"tongshu-{self._run_id}",
+            )
+            for turn in ("a", "b")
+        ]  # fmt: skip
+        for one in made:
+            one.init_transactions(TRANSACTION_TIMEOUT_SECONDS)
+        self._turns = itertools.cycle(made)
 
     def _recover(self, stop: threading.Event) -> None:
         """A new producer epoch, then on from what is committed: the outcome of the old transaction is no matter."""
         while not stop.is_set():
             try:
-                self._producer = self._new_producer()
+                self._begin_epoch()
                 assigned = self._source.assignment()
                 self._forget(list(self._live))
                 if assigned:
