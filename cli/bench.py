@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import road as road_bench
+from benchmarks import search as search_bench
 from benchmarks.report import Report
 from cli import up
 from cli.exchange import Exchange
@@ -41,6 +42,15 @@ def road(
         report = road_bench.run(exchange, rate=rate, seconds=seconds)
     report.add("start of the exchange", seconds_to_start, "s")
     finish(report, json)
+
+
+@app.command()
+def search(
+    resources: Annotated[int, typer.Option(min=100, max=1_000_000, help="How many resources are searched.")] = 100_000,
+    json: Json = None,
+) -> None:
+    """Search of the catalogue beside a scan with ILIKE over the same tables; filling them takes minutes."""
+    finish(search_bench.run(count=resources), json)
 
 
 def finish(report: Report, json: Path | None) -> None:

@@ -20,6 +20,7 @@ from services.catalog.api import (
     tokens,
 )
 from services.catalog.catalogue import Catalogue
+from services.catalog.search import api as search
 from services.core.http import include
 
 PREFIX = "/api/catalog/v1"
@@ -37,6 +38,7 @@ ROUTERS = (
     place.router,
     tokens.router,
     exports.router,
+    lambda catalogue: search.router(catalogue.session),
 )
 
 
