@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
+from infra.configuration import postgres_settings
 from infra.embedded.home import ROOT
 from infra.embedded.parts import as_user, unprivileged_user
 from infra.embedded.toolchain import postgres_bin
@@ -37,10 +38,8 @@ def scratch_database(service: str) -> Iterator[Engine]:
     made = [str(bin_ / "initdb"), "-D", str(data), "-U", service, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
     subprocess.run(as_user(user, made, folder), check=True, capture_output=True)
     port = _free_port()
-    options = {
-        "port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "shared_buffers": "64MB",
-        "wal_level": "logical", "fsync": "off", "timezone": "UTC", "log_min_messages": "error",
-    }  # fmt: skip
+    where = {"port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+    options = {**postgres_settings(), **where, "fsync": "off"}
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -474,6 +474,14 @@ def adopt(catalogue: Catalogue) -> int:
         return len(found)
 
 
+def make_findable(catalogue: Catalogue) -> None:
+    """Let be found what was published before there was a search."""
+    with catalogue.session() as session, session.begin():
+        if search.is_new(session):
+            in_force = session.scalars(select(store.Resource).where(store.Resource.published.is_not(None))).all()
+            search.rebuild(session, [state_of(session, resource) for resource in in_force])
+
+
 def _withdraw(catalogue: Catalogue, session: Session, resource: store.Resource) -> None:
     moment = now()
     for notice in session.scalars(
@@ -593,9 +601,9 @@ def contract_of(kept: dict[str, Any] | None) -> Contract | None:
 
 def restate(catalogue: Catalogue, session: Session, codes: Sequence[str], event: str) -> None:
     """Tell the others anew of the resources in force among `codes`, because something around them has changed."""
-    for resource in session.scalars(
-        select(store.Resource).where(store.Resource.code.in_(codes), store.Resource.published.is_not(None))
-    ):
+    in_force = select(store.Resource).where(store.Resource.code.in_(codes), store.Resource.published.is_not(None))
+    # all are locked before the first takes the lock of the index: steps take the two in this order
+    for resource in session.scalars(in_force.order_by(store.Resource.code).with_for_update()).all():
         resource.updated_at = now()
         tell(catalogue, session, resource, event)
 

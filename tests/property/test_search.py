@@ -36,10 +36,10 @@ from services.catalog.domain.resource import (
     SharingType,
     UpdateCycle,
 )
-from services.catalog.search import add_words, index, rebuild, related, remove, search, suggest, used
+from services.catalog.search import add_words, in_use, index, rebuild, related, remove, search, suggest, used
 from services.catalog.search.api import router
 from services.core import settings as core_settings
-from services.core.http import application
+from services.core.http import application, include
 
 AT = datetime(2026, 6, 30, tzinfo=UTC)
 WORDS = (
@@ -247,8 +247,7 @@ def test_more_use_comes_first_and_pages_miss_nothing(engine: Engine, uses: list[
     with empty(engine) as session:
         for number, count in enumerate(uses):
             index(session, published(code=f"r{number}"))
-            if count:
-                used(session, f"r{number}", count)
+            used(session, {f"r{number}": count})
         seen, cursor = [], None
         while True:
             page = search(session, "人口", limit=size, cursor=cursor)
@@ -265,9 +264,8 @@ def test_a_title_comes_before_an_item_however_much_that_is_used(engine: Engine) 
         index(session, published(code="item", title="企业信息", items=["人口"]))
         index(session, published(code="part", title="人口基础信息"))
         index(session, published(code="whole", title="人口"))
-        used(session, "item", 1_000)
-        assert codes(session, "人口") == ["whole", "part", "item"]
-        used(session, "nobody_knows", 3)
+        used(session, {"item": 1_000, "nobody_knows": 3})
+        assert codes(session, "人口") == ["whole", "part", "item"] and in_use(session) == {"item"}
 
 
 def test_matches_are_marked_where_they_stand(engine: Engine) -> None:
@@ -314,7 +312,7 @@ def test_an_index_made_anew_answers_the_same(engine: Engine, catalogue: list[Pub
     with empty(engine) as session:
         for each in catalogue:
             index(session, each)
-        used(session, catalogue[-1].code, 9)
+        used(session, {catalogue[-1].code: 9})
         asked = ["", *WORDS[:4], "renkou", "dj", "医疗保嫌"]
         before = [codes(session, text) for text in asked]
         facets = search(session, "").facets
@@ -352,6 +350,26 @@ def test_any_text_may_be_asked(engine: Engine, text: str) -> None:
         found = search(session, text)
         assert found.total == len(found.hits) <= 1
         suggest(session, text)
+
+
+printable = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200)
+
+
+@some
+@given(printable, printable, printable)
+def test_any_names_may_be_published_and_changed(engine: Engine, title: str, department: str, later: str) -> None:
+    with empty(engine) as session:
+        for name in (department, later):
+            index(session, published(title=title, department_name=name))
+        assert codes(session, "") == ["r"]
+        assert search(session, "").facets["department"][0].label == later
+
+
+def test_a_number_is_not_taken_for_the_one_beside_it(engine: Engine) -> None:
+    with empty(engine) as session:
+        index(session, published(title="热线12345工单"))
+        assert codes(session, "12345") == ["r"]
+        assert codes(session, "12346") == []
 
 
 def test_suggestions_grow_with_what_is_typed(engine: Engine) -> None:
@@ -394,7 +412,7 @@ def test_over_http(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         index(session, published(code="people", title="人口信息"))
         index(session, published(code="wedding", title="婚姻信息", related=("people",)))
     app = application("catalog", {})
-    app.include_router(router(sessions))
+    include(app, router(sessions), "/api/catalog/v1")
     try:
         client = TestClient(app, raise_server_exceptions=False)
         assert client.get("/api/catalog/v1/search").status_code == 401
@@ -443,11 +461,11 @@ def test_lineage_leads_from_the_table_to_each_consumer_and_no_further() -> None:
         reached |= {end for start, end in found.edges if start in reached}
     assert reached == set(names)
     assert [node.kind for node in found.nodes][:4] == [
-        NodeKind.SYSTEM, NodeKind.SOURCE, NodeKind.CHANGES, NodeKind.RESOURCE,
+        NodeKind.SYSTEM, NodeKind.SOURCE, NodeKind.MOUNT, NodeKind.CHANGES,
     ]  # fmt: skip
     assert {"population.person", "cdc.hr.population.person", "share.civil.g1", "table"} <= set(names.values())
     assert {node.name for node in found.nodes if node.kind is NodeKind.DEPARTMENT} == {"civil", "market"}
     assert [use.grant for use in where_used("people", grants, now)] == ["g1", "g3"]
     assert [use.grant for use in where_used("people", grants, later)] == ["g1"]
     alone = lineage(published(code="people"), [], now)
-    assert [node.kind for node in alone.nodes] == [NodeKind.RESOURCE] and alone.edges == ()
+    assert [node.kind for node in alone.nodes] == [NodeKind.RESOURCE, NodeKind.CONTRACT] and len(alone.edges) == 1

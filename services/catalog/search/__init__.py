@@ -5,6 +5,6 @@ Why sets of bits and not the database's own full text: docs/decisions/0004-catal
 """
 
 from services.catalog.search.find import related, search, suggest
-from services.catalog.search.index import add_words, index, rebuild, remove, used
+from services.catalog.search.index import add_words, in_use, index, is_new, rebuild, remove, used
 
-__all__ = ["add_words", "index", "rebuild", "related", "remove", "search", "suggest", "used"]
+__all__ = ["add_words", "in_use", "index", "is_new", "rebuild", "related", "remove", "search", "suggest", "used"]

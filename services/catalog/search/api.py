@@ -1,7 +1,4 @@
-"""Searching over HTTP: `/search`, `/suggestions`, `/resources/{code}/related` of `/api/catalog/v1`.
-
-Only what is published is found, so whoever is signed in may ask.
-"""
+"""Searching over HTTP. Only what is published is found, so whoever is signed in may ask."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from services.catalog.catalogue import missing
 from services.catalog.domain.resource import Channel, Grade, SharingType, UpdateCycle
 from services.catalog.search import find
 from services.catalog.search.find import CursorInvalid
@@ -60,7 +58,7 @@ class HitOut(Out):
     grade: Grade
     update_cycle: UpdateCycle
     channels: list[Channel]
-    uses: Annotated[int, Field(description="How often it was used.")]
+    uses: Annotated[int, Field(description="Grants of it in force.")]
 
 
 class FacetOut(Out):
@@ -166,10 +164,7 @@ def router(sessions: Callable[[], Session]) -> APIRouter:
         with moment() as session:
             found = find.related(session, code, limit)
         if found is None:
-            raise Problem(
-                404, "resource-unknown", Words("No such resource", "没有该资源"),
-                Words(f"There is no published resource {code!r}.", f"没有已发布的资源“{code}”。"),
-            )  # fmt: skip
+            raise missing("resource", code)
         return RelatedOut(items=[RelationOut.model_validate(one) for one in found])
 
     return routes

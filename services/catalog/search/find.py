@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import and_, or_
 
-from sqlalchemy import ColumnElement, Text, any_, cast, literal_column, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, literal_column, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.catalog.search import bits, query
@@ -32,9 +31,10 @@ from services.catalog.search.store import (
     SearchSpelling,
     SearchState,
     SearchWord,
+    among,
 )
 from services.catalog.search.terms import FACETS, LONGEST_INITIALS, Document, squeezed
-from services.catalog.search.words import Cutter
+from services.catalog.search.words import Cutter, pinyin
 
 _COMPLETIONS = 60
 _ITEMS_SHOWN = 5
@@ -110,7 +110,7 @@ def _facets(session: Session) -> _Facets:
     if kept is None or not rebuilt <= kept.revision <= revision or unsure:
         kept = _Facets(-1, {}, {})
     changed = select(SearchPosting.term, SearchPosting.chunk, SearchPosting.members).where(
-        SearchPosting.term.between("f:", "f;"), SearchPosting.revision > kept.revision
+        SearchPosting.term >= "f:", SearchPosting.term < "f;", SearchPosting.revision > kept.revision
     )
     sets = {name: dict(values) for name, values in kept.sets.items()}
     for term, chunk, members in session.execute(changed):
@@ -131,17 +131,12 @@ def _facets(session: Session) -> _Facets:
 # -- the index as a question sees it ---------------------------------------------------------------------------------
 
 
-def _among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """One parameter however many values: a long IN would be written, sent and planned value by value."""
-    return column == any_(cast(sorted(set(values)), ARRAY(Text)))
-
-
 def _vocabulary(session: Session) -> Vocabulary:
     columns = (SearchWord.word, SearchWord.pinyin)
 
     def by_pinyin(sounds: Iterable[str]) -> dict[str, list[Known]]:
         found: dict[str, list[Known]] = defaultdict(list)
-        for word, sound in session.execute(select(*columns).where(_among(SearchWord.pinyin, sounds))):
+        for word, sound in session.execute(select(*columns).where(among(SearchWord.pinyin, sounds))):
             found[sound].append(Known(word, sound))
         return found
 
@@ -158,14 +153,16 @@ def _vocabulary(session: Session) -> Vocabulary:
         return [Known(word, sound) for word, sound in rows]
 
     def by_form(forms: Iterable[str]) -> dict[str, list[Known]]:
-        joined = select(SearchSpelling.form, *columns).join(SearchWord, SearchWord.word == SearchSpelling.word)
+        # joined to the words in the database, hundreds of forms would be planned as a scan of all words
         found: dict[str, list[Known]] = defaultdict(list)
-        for form, word, sound in session.execute(joined.where(_among(SearchSpelling.form, forms))):
-            found[form].append(Known(word, sound))
+        for form, word in session.execute(
+            select(SearchSpelling.form, SearchSpelling.word).where(among(SearchSpelling.form, forms))
+        ):
+            found[form].append(Known(word, pinyin(word)))
         return found
 
     def existing(words: Iterable[str]) -> set[str]:
-        return set(session.scalars(select(SearchWord.word).where(_among(SearchWord.word, words))))
+        return set(session.scalars(select(SearchWord.word).where(among(SearchWord.word, words))))
 
     return Vocabulary(
         by_pinyin=by_pinyin,
@@ -180,7 +177,7 @@ def _vocabulary(session: Session) -> Vocabulary:
 def _sets(session: Session, terms: Iterable[str]) -> dict[str, int]:
     parts: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     postings = select(SearchPosting.term, SearchPosting.chunk, SearchPosting.members)
-    for term, chunk, members in session.execute(postings.where(_among(SearchPosting.term, terms))):
+    for term, chunk, members in session.execute(postings.where(among(SearchPosting.term, terms))):
         parts[term].append((chunk, members))
     return {term: bits.joined(chunks) for term, chunks in parts.items()}
 

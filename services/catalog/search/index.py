@@ -28,6 +28,7 @@ from services.catalog.search.store import (
     SearchSpelling,
     SearchState,
     SearchWord,
+    among,
 )
 from services.catalog.search.terms import Indexer, added_words, document_of, facet_values, use_term, words_of
 from services.catalog.search.words import Cutter, initials, pinyin, spelling_forms
@@ -100,22 +101,29 @@ def remove(session: Session, code: str) -> None:
     session.flush()
 
 
-def used(session: Session, code: str, times: int = 1) -> None:
-    """Count `times` uses of a resource (an event of delivery, a grant, a look-up); unknown codes are passed over."""
-    if times < 1:
-        raise ValueError("times must be positive")
-    counted = (
-        update(SearchResource)
-        .where(SearchResource.code == code)
-        .values(uses=SearchResource.uses + times)
-        .returning(SearchResource.ordinal, SearchResource.uses)
-    )
-    row = session.execute(counted.execution_options(synchronize_session=False)).one_or_none()
-    if row is None:
-        return
-    before, now = use_term(row.uses - times), use_term(row.uses)
-    if before != now:
-        _change(session, _lock(session), row.ordinal, add={now}, take={before})
+def used(session: Session, uses: Mapping[str, int]) -> None:
+    """Set how often resources are used, by code; codes that are not published are passed over."""
+    if min(uses.values(), default=0) < 0:
+        raise ValueError("a use cannot be less than none")
+    kept = select(SearchResource).where(among(SearchResource.code, uses)).order_by(SearchResource.ordinal)
+    changed = [found for found in session.scalars(kept) if found.uses != uses[found.code]]
+    revision = _lock(session) if changed else 0
+    for found in changed:
+        before, now = use_term(found.uses), use_term(uses[found.code])
+        found.uses = uses[found.code]
+        if before != now:
+            _change(session, revision, found.ordinal, add={now}, take={before})
+    session.flush()
+
+
+def in_use(session: Session) -> set[str]:
+    """The codes of what was used at all."""
+    return set(session.scalars(select(SearchResource.code).where(SearchResource.uses > 0)))
+
+
+def is_new(session: Session) -> bool:
+    """Whether nothing was ever indexed: what was published before there was a search is to be filled in (`rebuild`)."""
+    return session.scalar(select(SearchState.revision)) == 0
 
 
 def add_words(session: Session, words: Iterable[str]) -> None:
@@ -233,17 +241,14 @@ def _change(session: Session, revision: int, ordinal: int, *, add: set[str], tak
 
 def _learn(session: Session, words: set[str]) -> None:
     """Keep words that were not there before. They stay when their last resource goes: alone they lead nowhere."""
-    known = set(session.scalars(select(SearchWord.word).where(SearchWord.word.in_(words))))
+    known = set(session.scalars(select(SearchWord.word).where(among(SearchWord.word, words))))
     new = sorted(words - known)
-    if not new:
-        return
-    session.execute(
-        insert(SearchWord), [{"word": word, "pinyin": pinyin(word), "initials": initials(word)} for word in new]
-    )
-    session.execute(
-        insert(SearchSpelling),
-        [{"form": form, "word": word} for word in new for form in sorted(spelling_forms(word))],
-    )
+    spelt = [{"form": form, "word": word} for word in new for form in sorted(spelling_forms(word))]
+    if new:
+        heard = [{"word": word, "pinyin": pinyin(word), "initials": initials(word)} for word in new]
+        session.execute(insert(SearchWord), heard)
+    if spelt:
+        session.execute(insert(SearchSpelling), spelt)
 
 
 def _holding(session: Session, words: Iterable[str]) -> set[int]:

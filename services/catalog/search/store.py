@@ -6,17 +6,28 @@ resource lie beside it, so that a later version takes exactly its own bits away 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, Identity, Index, Integer, LargeBinary, String, Text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    any_,
+    cast,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
 from services.catalog.store import Base
 
-# The migration gives these columns the collation "C": comparing bytes makes prefixes a range of the index, whatever the
-# language of the database. It is not said here because SQLAlchemy would then write it behind casts, which is no SQL.
-WORD = Text()
+# Comparing bytes makes prefixes a range of the index, whatever the language of the database.
+WORD = Text(collation="C")
 
 
 class SearchResource(Base):
@@ -27,7 +38,7 @@ class SearchResource(Base):
     code: Mapped[str] = mapped_column(String(40), unique=True)
     uses: Mapped[int] = mapped_column(BigInteger, default=0)
     document: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    terms: Mapped[list[str]] = mapped_column(ARRAY(WORD))
+    terms: Mapped[list[str]] = mapped_column(ARRAY(Text))
 
 
 class SearchPosting(Base):
@@ -85,3 +96,8 @@ class SearchState(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     revision: Mapped[int] = mapped_column(BigInteger)
     rebuilt: Mapped[int] = mapped_column(BigInteger)
+
+
+def among(column: InstrumentedAttribute[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """One parameter however many values: a long IN would be written, sent and planned value by value."""
+    return column == any_(cast(sorted(set(values)), ARRAY(Text)))

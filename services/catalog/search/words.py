@@ -152,7 +152,12 @@ def misspellings(form: str) -> set[str]:
 
 
 def spelling_forms(word: str) -> set[str]:
-    """Under what a word is to be found when it, or its pinyin, is misspelt once."""
+    """Under what a word is to be found when it, or its pinyin, is misspelt once.
+
+    Nothing for what holds digits: the code or number next to another is another thing, not a slip.
+    """
+    if any(sign.isdigit() for sign in word):
+        return set()
     forms = misspellings(word) if 2 <= len(word) <= 10 else set()
     sound = pinyin(word)
     if 4 <= len(sound) <= 20:

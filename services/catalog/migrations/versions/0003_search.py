@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(40), nullable=False, unique=True),
         sa.Column("uses", sa.BigInteger, nullable=False),
         sa.Column("document", JSONB, nullable=False),
-        sa.Column("terms", ARRAY(WORD), nullable=False),
+        sa.Column("terms", ARRAY(sa.Text), nullable=False),
         schema="catalog",
     )
     op.create_table(
