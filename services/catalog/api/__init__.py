@@ -11,6 +11,7 @@ from services.catalog.api import (
     divisions,
     exports,
     imports,
+    lineage,
     mounts,
     notices,
     place,
@@ -39,6 +40,7 @@ ROUTERS = (
     tokens.router,
     exports.router,
     lambda catalogue: search.router(catalogue.session),
+    lineage.router,
 )
 
 

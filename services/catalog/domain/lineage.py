@@ -19,8 +19,10 @@ from services.catalog.domain.resource import PublishedResource
 class NodeKind(StrEnum):
     SYSTEM = "system"
     SOURCE = "source"  # a table, an API or a file drop
+    MOUNT = "mount"  # the connector, where there is one
     CHANGES = "changes"  # the change topic
     RESOURCE = "resource"
+    CONTRACT = "contract"
     GRANT = "grant"
     DELIVERY = "delivery"  # a channel of a grant
     DEPARTMENT = "department"
@@ -89,27 +91,33 @@ def lineage(resource: PublishedResource, grants: Iterable[Mapping[str, Any]], at
             nodes.setdefault(node_id, Node(node_id, kind, name))
         edges.update(dict.fromkeys(pairwise(ids)))
 
-    here = (NodeKind.RESOURCE, resource.code, resource.title)
-    mount = resource.mount
-    if mount is None:
-        lead(here)
-    else:
-        source = f"{mount.schema}.{mount.table}" if mount.table else mount.endpoint or ""
-        lead(
-            (NodeKind.SYSTEM, mount.system, mount.system),
-            *([(NodeKind.SOURCE, f"{mount.system}/{source}", source)] if source else []),
-            *([(NodeKind.CHANGES, mount.topic, mount.topic)] if mount.topic else []),
-            here,
-        )
+    contract = resource.contract.subject if resource.contract else resource.contract_version
+    terms = (NodeKind.CONTRACT, f"{resource.code}/{resource.contract_version}", contract)
+    lead(*_source(resource), (NodeKind.RESOURCE, resource.code, resource.title), terms)
     for grant in sorted(grants, key=lambda grant: (grant["department"], grant["id"])):
         if grant["resource"] != resource.code or not in_force(grant, at):
             continue
         for channel in grant["channels"]:
             name = grant["topic"] if channel == "topic" else channel
             lead(
-                here,
+                terms,
                 (NodeKind.GRANT, grant["id"], grant["purpose"]),
                 (NodeKind.DELIVERY, f"{grant['id']}/{channel}", name),
                 (NodeKind.DEPARTMENT, grant["department"], grant["department"]),
             )
     return Lineage(tuple(nodes.values()), tuple(edges))
+
+
+def _source(resource: PublishedResource) -> Iterable[tuple[NodeKind, str, str]]:
+    """What lies before a resource, as far as its mount has it."""
+    mount = resource.mount
+    if mount is None:
+        return
+    yield NodeKind.SYSTEM, mount.system, mount.system
+    source = f"{mount.schema}.{mount.table}" if mount.table else mount.endpoint
+    if source:
+        yield NodeKind.SOURCE, f"{mount.system}/{source}", source
+    if mount.connector:
+        yield NodeKind.MOUNT, mount.connector, mount.connector
+    if mount.topic:
+        yield NodeKind.CHANGES, mount.topic, mount.topic

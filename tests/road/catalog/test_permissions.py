@@ -82,6 +82,8 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /search": EVERYONE,
     "GET /suggestions": EVERYONE,
     "GET /resources/{code}/related": EVERYONE,
+    "GET /resources/{code}/uses": EVERYONE,
+    "GET /resources/{code}/lineage": EVERYONE,
     "GET /exports/dcat.jsonld": EVERYONE,
     "GET /exports/dcat.ttl": EVERYONE,
     "GET /exports/catalogue.xlsx": EVERYONE,
