@@ -420,6 +420,8 @@ def test_over_http(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         answer = client.get("/api/catalog/v1/search", params={"q": "xinxi", "limit": 1, "grade": "general"}).json()
         assert answer["total"] == 2 and answer["items"][0]["title"] == {"text": "人口信息", "ranges": [[2, 4]]}
         assert answer["facets"]["grade"] == [{"value": "general", "label": "general", "count": 2}]
+        zh = client.get("/api/catalog/v1/search", headers={"Accept-Language": "zh-CN"}).json()["facets"]
+        assert zh["grade"][0]["label"] == "一般" and zh["department"][0]["label"] == "市公安局"
         more = {"q": "xinxi", "limit": 1, "grade": "general", "cursor": answer["next"]}
         assert [one["code"] for one in client.get("/api/catalog/v1/search", params=more).json()["items"]] == ["wedding"]
         broken = client.get("/api/catalog/v1/search", params={"cursor": "bm8"})

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from services.catalog.catalogue import missing
 from services.catalog.domain.resource import Channel, Grade, SharingType, UpdateCycle
+from services.catalog.exports.labels import CHANNELS, CYCLES, GRADES, SHARING
 from services.catalog.search import find
 from services.catalog.search.find import CursorInvalid
 from services.core.identity import Anyone
-from services.core.problems import Problem
+from services.core.problems import Problem, language_of
 from services.core.words import Words
 
 Code = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -63,7 +64,9 @@ class HitOut(Out):
 
 class FacetOut(Out):
     value: str
-    label: str
+    label: Annotated[
+        str, Field(description="What it is called, in the caller's language as far as it has a name there.")
+    ]
     count: int
 
 
@@ -111,6 +114,7 @@ def router(sessions: Callable[[], Session]) -> APIRouter:
     @routes.get("/search")
     def search(
         viewer: Anyone,
+        request: Request,
         q: Asked = "",
         department: Values = [],  # noqa: B006
         category: Values = [],  # noqa: B006
@@ -146,7 +150,7 @@ def router(sessions: Callable[[], Session]) -> APIRouter:
         return FoundOut(
             items=[_hit(hit) for hit in found.hits],
             total=found.total,
-            facets={name: [FacetOut.model_validate(one) for one in values] for name, values in found.facets.items()},
+            facets=_labelled(found.facets, language_of(request)),
             understood=found.understood,
             next=found.next,
         )
@@ -168,6 +172,22 @@ def router(sessions: Callable[[], Session]) -> APIRouter:
         return RelatedOut(items=[RelationOut.model_validate(one) for one in found])
 
     return routes
+
+
+_LABELS: Mapping[str, Mapping[Any, str]] = {
+    "sharing_type": SHARING, "grade": GRADES, "update_cycle": CYCLES, "channel": CHANNELS,
+}  # fmt: skip
+
+
+def _labelled(facets: Mapping[str, Sequence[find.FacetValue]], language: str) -> dict[str, list[FacetOut]]:
+    labels = _LABELS if language == "zh" else {}
+    return {
+        name: [
+            FacetOut(value=one.value, label=labels.get(name, {}).get(one.value, one.label), count=one.count)
+            for one in values
+        ]
+        for name, values in facets.items()
+    }
 
 
 def _hit(hit: find.Hit) -> HitOut:
