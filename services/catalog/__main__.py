@@ -68,7 +68,7 @@ def main() -> None:
     with catalogue.session() as session, session.begin():
         plant(session)
     adopt(catalogue)
-    make_findable(catalogue)
+    make_findable(catalogue.session)
     catalogue.grants.start()
     UseCount(catalogue).start()
     Watch(catalogue.connect).start()

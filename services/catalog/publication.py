@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
@@ -474,9 +474,9 @@ def adopt(catalogue: Catalogue) -> int:
         return len(found)
 
 
-def make_findable(catalogue: Catalogue) -> None:
+def make_findable(sessions: Callable[[], Session]) -> None:
     """Let be found what was published before there was a search."""
-    with catalogue.session() as session, session.begin():
+    with sessions() as session, session.begin():
         if search.is_new(session):
             in_force = session.scalars(select(store.Resource).where(store.Resource.published.is_not(None))).all()
             search.rebuild(session, [state_of(session, resource) for resource in in_force])

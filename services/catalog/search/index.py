@@ -30,8 +30,8 @@ from services.catalog.search.store import (
     SearchWord,
     among,
 )
-from services.catalog.search.terms import Indexer, added_words, document_of, facet_values, use_term, words_of
-from services.catalog.search.words import Cutter, initials, pinyin, spelling_forms
+from services.catalog.search.terms import Indexer, document_of, facet_values, use_term, words_of
+from services.catalog.search.words import Cutter, initials, pinyin, plain, spelling_forms
 
 _cutters: dict[tuple[str, int], tuple[Cutter, Indexer]] = {}
 _making = threading.Lock()
@@ -44,7 +44,7 @@ def cutter(session: Session) -> tuple[Cutter, Indexer]:
     key = (database(session), last)
     with _making:
         if key not in _cutters:
-            made = Cutter(session.scalars(select(SearchLexeme.word).order_by(SearchLexeme.id)))
+            made = Cutter(own_words(session))
             _cutters.clear()
             _cutters[key] = (made, Indexer(made))
         return _cutters[key]
@@ -126,14 +126,14 @@ def is_new(session: Session) -> bool:
     return session.scalar(select(SearchState.revision)) == 0
 
 
-def add_words(session: Session, words: Iterable[str]) -> None:
-    """Let the cutter keep `words` whole, and cut again what holds one of them.
+def own_words(session: Session) -> list[str]:
+    """The words that the place has added, in the order in which it did."""
+    return list(session.scalars(select(SearchLexeme.word).order_by(SearchLexeme.id)))
 
-    Raises ValueError for what cannot be a word.
-    """
-    kept = added_words(words)
-    if not kept:
-        return
+
+def add_words(session: Session, words: Iterable[str]) -> None:
+    """Let the cutter keep `words` whole (each must be one: `is_word`), and cut again what holds one of them."""
+    kept = list(map(plain, words))
     revision = _lock(session)
     session.execute(upsert(SearchLexeme).on_conflict_do_nothing(), [{"word": word} for word in kept])
     _, fresh = cutter(session)

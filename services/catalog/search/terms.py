@@ -133,12 +133,7 @@ def words_of(terms: Iterable[str]) -> set[str]:
     return {term[2:] for term in terms if term.startswith("w:")}
 
 
-def added_words(words: Iterable[str]) -> list[str]:
-    """Words as the lexicon keeps them; raises ValueError for one that cannot be a word of two signs or more."""
-    found = []
-    for word in words:
-        kept = plain(word).strip()
-        if len(kept) < 2 or len(kept) > 24 or runs(kept) != [kept]:
-            raise ValueError(f"{word!r} is not a word of 2 to 24 signs")
-        found.append(kept)
-    return found
+def is_word(text: str) -> bool:
+    """Whether the cutter can keep `text` whole: 2 to 24 signs that nothing parts."""
+    kept = plain(text)
+    return 2 <= len(kept) <= 24 and runs(kept) == [kept]

@@ -75,6 +75,8 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /place/due": EVERYONE,
     "GET /place/code-scheme": EVERYONE,
     "PUT /place/code-scheme": ALONE,
+    "GET /place/words": EVERYONE,
+    "POST /place/words": ALONE,
     "GET /me": EVERYONE,
     "POST /tokens": ALONE,
     "GET /tokens": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),

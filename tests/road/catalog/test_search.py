@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from typing import Any
+
+from pypinyin import lazy_pinyin
 
 from tests.road.catalog.office import Api, Place
 from tests.road.town import OWNER, Town, eventually
@@ -39,6 +42,18 @@ def test_what_changes_around_a_resource_is_found_too(place: Place) -> None:
     place.operator.must(place.operator.put(f"/departments/{office.slug}", form, if_match="*"))
     (hit,) = hits(office.consumer, mark)
     assert (hit["code"], hit["department_name"]) == (code, mark)
+
+
+def test_a_place_adds_words_of_its_own(place: Place) -> None:
+    office = place.office()
+    # no dictionary has two such signs beside one another
+    word = "".join(chr(random.randrange(0x4E00, 0x9F00)) for _ in range(4))
+    code = place.published(office, title=f"申请{word}用户")
+    assert place.operator.post("/place/words", {"words": [word, "a b"]}).json()["errors"][0]["pointer"] == "/words/1"
+    assert word in place.operator.must(place.operator.post("/place/words", {"words": [word]}))["items"]
+    assert word in office.consumer.must(office.consumer.get("/place/words"))["items"]
+    sound = "".join(lazy_pinyin(word))
+    assert [codes(office.consumer, text) for text in (word, sound)] == [[code], [code]]
 
 
 def test_related_resources_and_suggestions_are_of_what_is_in_force(place: Place) -> None:
