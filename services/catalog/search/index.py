@@ -77,16 +77,15 @@ def index(session: Session, published: PublishedResource) -> None:
         for field, values in facet_values(document).items()
         for value, label in values.items()
     ]
-    if labels:
-        told = upsert(SearchLabel)
-        session.execute(
-            told.on_conflict_do_update(
-                index_elements=["field", "value"],
-                set_={"label": told.excluded.label},
-                where=SearchLabel.label != told.excluded.label,
-            ),
-            labels,
-        )
+    told = upsert(SearchLabel)
+    session.execute(
+        told.on_conflict_do_update(
+            index_elements=["field", "value"],
+            set_={"label": told.excluded.label},
+            where=SearchLabel.label != told.excluded.label,
+        ),
+        labels,
+    )
     session.flush()
 
 
@@ -105,15 +104,16 @@ def used(session: Session, uses: Mapping[str, int]) -> None:
     """Set how often resources are used, by code; codes that are not published are passed over."""
     if min(uses.values(), default=0) < 0:
         raise ValueError("a use cannot be less than none")
-    kept = select(SearchResource).where(among(SearchResource.code, uses)).order_by(SearchResource.ordinal)
-    changed = [found for found in session.scalars(kept) if found.uses != uses[found.code]]
+    kept = select(SearchResource.ordinal, SearchResource.code, SearchResource.uses).where(
+        among(SearchResource.code, uses)
+    )
+    changed = [row for row in session.execute(kept.order_by(SearchResource.ordinal)) if row.uses != uses[row.code]]
     revision = _lock(session) if changed else 0
-    for found in changed:
-        before, now = use_term(found.uses), use_term(uses[found.code])
-        found.uses = uses[found.code]
-        if before != now:
-            _change(session, revision, found.ordinal, add={now}, take={before})
-    session.flush()
+    for ordinal, code, before in changed:
+        counted = update(SearchResource).where(SearchResource.ordinal == ordinal).values(uses=uses[code])
+        still = session.execute(counted.returning(SearchResource.ordinal)).one_or_none()
+        if still and use_term(before) != use_term(uses[code]):
+            _change(session, revision, ordinal, add={use_term(uses[code])}, take={use_term(before)})
 
 
 def in_use(session: Session) -> set[str]:

@@ -46,8 +46,8 @@ def test_what_changes_around_a_resource_is_found_too(place: Place) -> None:
 
 def test_a_place_adds_words_of_its_own(place: Place) -> None:
     office = place.office()
-    # no dictionary has two such signs beside one another
-    word = "".join(chr(random.randrange(0x4E00, 0x9F00)) for _ in range(4))
+    # no dictionary has two of these beside one another
+    word = "".join(random.sample("鑫淼焱垚犇骉羴猋鱻毳", 4))
     code = place.published(office, title=f"申请{word}用户")
     assert place.operator.post("/place/words", {"words": [word, "a b"]}).json()["errors"][0]["pointer"] == "/words/1"
     assert word in place.operator.must(place.operator.post("/place/words", {"words": [word]}))["items"]
