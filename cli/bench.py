@@ -43,6 +43,18 @@ def road(
     finish(report, json)
 
 
+@app.command()
+def search(
+    resources: Annotated[int, typer.Option(min=100, max=1_000_000, help="How many resources are searched.")] = 100_000,
+    json: Json = None,
+) -> None:
+    """Search of the catalogue beside ILIKE and the full text of Postgres; filling the tables takes minutes."""
+    # the dictionaries of the search would add a second to every other command
+    from benchmarks import search as search_bench
+
+    finish(search_bench.run(count=resources), json)
+
+
 def finish(report: Report, json: Path | None) -> None:
     report.show(out)
     if json:

@@ -96,7 +96,7 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
 
 def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password: str) -> Part:
     data, port = home.data(name), home.ports[name]
-    user = _unprivileged_user() if os.geteuid() == 0 else None
+    user = unprivileged_user()
 
     def initialise() -> None:
         if (data / "PG_VERSION").exists():
@@ -139,7 +139,10 @@ def _postgres(home: Home, tools: Toolchain, name: str, superuser: str, password:
     )
 
 
-def _unprivileged_user() -> str:
+def unprivileged_user() -> str | None:
+    """The user that Postgres runs as where we are root; None: as we are."""
+    if os.geteuid() != 0:
+        return None
     for name in _UNPRIVILEGED:
         try:
             pwd.getpwnam(name)

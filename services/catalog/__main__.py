@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from services.catalog import api, store
 from services.catalog.catalogue import Catalogue
 from services.catalog.events import Publisher
-from services.catalog.publication import adopt
+from services.catalog.publication import adopt, make_findable
 from services.catalog.seed import plant
+from services.catalog.use import UseCount
 from services.catalog.watch import Watch
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
@@ -67,7 +68,9 @@ def main() -> None:
     with catalogue.session() as session, session.begin():
         plant(session)
     adopt(catalogue)
+    make_findable(catalogue.session)
     catalogue.grants.start()
+    UseCount(catalogue).start()
     Watch(catalogue.connect).start()
     serve(app, here)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from services.catalog import store
+from services.catalog import search, store
 from services.catalog.catalogue import Catalogue, calendar, now, refuse, today
 from services.catalog.domain import coding
 from services.catalog.domain.calendar import due
@@ -432,7 +432,7 @@ def publish(
             published_by=viewer.name,
         )
     )
-    catalogue.publisher.resource(session, state_of(session, resource), "resource_published")
+    tell(catalogue, session, resource, "resource_published")
 
 
 def _more_sensitive(before: Terms, after: Terms) -> bool:
@@ -470,8 +470,16 @@ def adopt(catalogue: Catalogue) -> int:
             resource.contract = _register(catalogue, terms, _contract_version(resource), moment)
             last = session.get_one(store.Version, (resource.code, resource.version))
             last.contract = resource.contract
-            catalogue.publisher.resource(session, state_of(session, resource), "resource_published")
+            tell(catalogue, session, resource, "resource_published")
         return len(found)
+
+
+def make_findable(sessions: Callable[[], Session]) -> None:
+    """Let be found what was published before there was a search."""
+    with sessions() as session, session.begin():
+        if search.is_new(session):
+            in_force = session.scalars(select(store.Resource).where(store.Resource.published.is_not(None))).all()
+            search.rebuild(session, [state_of(session, resource) for resource in in_force])
 
 
 def _withdraw(catalogue: Catalogue, session: Session, resource: store.Resource) -> None:
@@ -482,6 +490,7 @@ def _withdraw(catalogue: Catalogue, session: Session, resource: store.Resource) 
         notice.closed_at = moment
     resource.published, resource.draft, resource.submitted_by = None, None, None
     catalogue.publisher.resource_gone(session, resource.code, "resource_withdrawn")
+    search.remove(session, resource.code)
 
 
 def regrade(
@@ -525,6 +534,13 @@ def _last_contract_version(session: Session, resource: store.Resource) -> str | 
 
 
 # -- what the others get to know -------------------------------------------------------------------------------------
+
+
+def tell(catalogue: Catalogue, session: Session, resource: store.Resource, event: str) -> None:
+    """Tell the others the full state of a resource in force, and let it be found so."""
+    state = state_of(session, resource)
+    catalogue.publisher.resource(session, state, event)
+    search.index(session, state)
 
 
 def category_path(session: Session, code: str | None) -> list[store.Category]:
@@ -585,11 +601,11 @@ def contract_of(kept: dict[str, Any] | None) -> Contract | None:
 
 def restate(catalogue: Catalogue, session: Session, codes: Sequence[str], event: str) -> None:
     """Tell the others anew of the resources in force among `codes`, because something around them has changed."""
-    for resource in session.scalars(
-        select(store.Resource).where(store.Resource.code.in_(codes), store.Resource.published.is_not(None))
-    ):
+    in_force = select(store.Resource).where(store.Resource.code.in_(codes), store.Resource.published.is_not(None))
+    # all are locked before the first takes the lock of the index: steps take the two in this order
+    for resource in session.scalars(in_force.order_by(store.Resource.code).with_for_update()).all():
         resource.updated_at = now()
-        catalogue.publisher.resource(session, state_of(session, resource), event)
+        tell(catalogue, session, resource, event)
 
 
 # -- codes -----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from services.catalog.api import (
     divisions,
     exports,
     imports,
+    lineage,
     mounts,
     notices,
     place,
@@ -20,6 +21,7 @@ from services.catalog.api import (
     tokens,
 )
 from services.catalog.catalogue import Catalogue
+from services.catalog.search import api as search
 from services.core.http import include
 
 PREFIX = "/api/catalog/v1"
@@ -37,6 +39,8 @@ ROUTERS = (
     place.router,
     tokens.router,
     exports.router,
+    lambda catalogue: search.router(catalogue.session),
+    lineage.router,
 )
 
 

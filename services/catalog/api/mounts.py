@@ -14,7 +14,7 @@ from services.catalog.catalogue import Catalogue, missing, need, readable, refus
 from services.catalog.connector import change_topic, connector_config, connector_name
 from services.catalog.domain.mount import mount_defects
 from services.catalog.domain.resource import Terms, terms_of
-from services.catalog.publication import state_of
+from services.catalog.publication import tell
 from services.catalog.source import SourceDatabase, SourceUnreachable, TableMissing
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
@@ -91,7 +91,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             kept.mount = where
             kept.revision += 1
             session.flush()
-            catalogue.publisher.resource(session, state_of(session, kept), "resource_mounted")
+            tell(catalogue, session, kept, "resource_mounted")
             facts = {name: str(value) for name, value in where.items()}
             catalogue.publisher.happened(session, "resource_mounted", code, kept.department, viewer.name, facts)
             response.headers["ETag"] = etag(kept.revision)

@@ -1,4 +1,4 @@
-"""What may differ by place, as data: lengths of clocks, own working days, the code scheme."""
+"""What may differ by place, as data: lengths of clocks, own working days, the code scheme, words of its own."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 from sqlalchemy import select
 
-from services.catalog import store
+from services.catalog import search, store
 from services.catalog.api.forms import Name, Strict, Text
-from services.catalog.catalogue import Catalogue, calendar, need, today
+from services.catalog.catalogue import Catalogue, calendar, need, refuse, today
 from services.catalog.domain import coding
 from services.catalog.domain.calendar import due
+from services.catalog.domain.resource import Defect
 from services.core.conditional import IfMatch, etag, require_match
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone
+from services.core.words import Words
 
 
 class ClockForm(Strict):
@@ -48,6 +50,17 @@ class DueOut(Strict):
 
 class SchemeForm(Strict):
     value: Annotated[Literal["national", "divisional", "departmental"], Field(examples=["national"])]
+
+
+_NO_WORD = Words("a word is 2 to 24 Chinese signs, or letters and digits", "须为 2 至 24 个连续的汉字，或字母数字")
+
+
+class WordsForm(Strict):
+    words: Annotated[list[Name], Field(min_length=1, max_length=100, examples=[["苏服办"]])]
+
+
+class WordsOut(Strict):
+    items: list[str]
 
 
 def router(catalogue: Catalogue) -> APIRouter:
@@ -163,5 +176,23 @@ def router(catalogue: Catalogue) -> APIRouter:
             catalogue.publisher.happened(session, "code_scheme_chosen", form.value, "", viewer.name, {})
             response.headers["ETag"] = etag(found.revision)
             return form
+
+    @routes.get("/words")
+    def list_words(viewer: Anyone) -> WordsOut:
+        """Words of the place that the search keeps whole though no general dictionary knows them."""
+        with catalogue.session() as session:
+            return WordsOut(items=search.own_words(session))
+
+    @routes.post("/words")
+    def add_words(form: WordsForm, viewer: Administrator) -> WordsOut:
+        """Add words; what holds them is found by them at once."""
+        wrong = [index for index, word in enumerate(form.words) if not search.is_word(word)]
+        title = Words("These cannot all be words", "部分内容不能作为词语")
+        refuse("words-invalid", title, [Defect(f"/words/{index}", _NO_WORD) for index in wrong])
+        with catalogue.session() as session, session.begin():
+            for word in form.words:
+                catalogue.publisher.happened(session, "search_word_added", word, "", viewer.name, {})
+            search.add_words(session, form.words)
+            return WordsOut(items=search.own_words(session))
 
     return routes
