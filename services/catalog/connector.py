@@ -24,11 +24,16 @@ def connector_name(resource: str) -> str:
     return f"mount.{resource}"
 
 
+def slot_name(resource: str) -> str:
+    """The replication slot of a resource's mount, and its publication."""
+    return f"tongshu_{resource}"
+
+
 def connector_config(
     settings: Settings, source: SourceDatabase, *, resource: str, system: str, schema: str, table: str
 ) -> dict[str, str]:
     """The connector's configuration; why each value is what it is stands beside it."""
-    slot = f"tongshu_{resource}"
+    slot = slot_name(resource)
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",

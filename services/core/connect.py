@@ -36,6 +36,41 @@ class Connect:
         """Remove the connector; fine if there is none."""
         self._ask("DELETE", f"/connectors/{name}", missing_is_fine=True)
 
+    def remove(self, name: str, timeout: float) -> None:
+        """Remove the connector and where it was in its source, so that another of its name begins anew.
+
+        Fine if there is none; raises ConnectRefused when it does not stop within `timeout` seconds.
+        """
+        if self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True) is None:
+            return
+        self.stop(name)
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True)
+            if status is None or (status["connector"]["state"] == "STOPPED" and not status["tasks"]):
+                break
+            if time.monotonic() > deadline:
+                raise ConnectRefused(f"connector {name} does not stop")
+            time.sleep(0.1)
+        self._ask("DELETE", f"/connectors/{name}/offsets", missing_is_fine=True)
+        self.delete(name)
+
+    def stop(self, name: str) -> None:
+        """End the connector's tasks; it stays, and goes on where it was when it is resumed."""
+        self._ask("PUT", f"/connectors/{name}/stop")
+
+    def resume(self, name: str) -> None:
+        self._ask("PUT", f"/connectors/{name}/resume")
+
+    def restart(self, name: str) -> None:
+        """Start the connector and its tasks again; exactly-once delivery goes on where it was."""
+        self._ask("POST", f"/connectors/{name}/restart?includeTasks=true")
+
+    def states(self) -> dict[str, str]:
+        """The connectors there are and the state of each (RUNNING, STOPPED, FAILED, …); its tasks may be in another."""
+        listed = self._ask("GET", "/connectors?expand=status")
+        return {name: str(told["status"]["connector"]["state"]) for name, told in listed.items()}
+
     def failed(self) -> dict[str, str]:
         """The connectors that have failed, or whose task has, and why."""
         found = {}
