@@ -41,6 +41,7 @@ class Catalogue:
     registry: Registry
     connect: Connect
     make_topic: Callable[[Topic], None]
+    signal: Callable[[str, str, str], None]
     vault: Fernet
     grants: StateView[dict[str, Any]]
 

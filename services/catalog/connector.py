@@ -30,9 +30,19 @@ def slot_name(resource: str) -> str:
 
 
 def connector_config(
-    settings: Settings, source: SourceDatabase, *, resource: str, system: str, schema: str, table: str
+    settings: Settings,
+    source: SourceDatabase,
+    *,
+    resource: str,
+    system: str,
+    schema: str,
+    table: str,
+    signals: bool = False,
 ) -> dict[str, str]:
-    """The connector's configuration; why each value is what it is stands beside it."""
+    """The connector's configuration; why each value is what it is stands beside it.
+
+    With `signals` it listens for signals to read rows again.
+    """
     slot = slot_name(resource)
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
@@ -69,4 +79,27 @@ def connector_config(
         "topic.creation.default.replication.factor": str(settings.replication_factor),
         "topic.creation.default.partitions": "1",
         **avro_converters(settings),
+        **(_signals(settings, resource) if signals else {}),
+    }
+
+
+def signal_topic(resource: str) -> Topic:
+    """The topic over which the connector of a mount is told to read rows again."""
+    return Topic(f"signal.{resource}", retention_ms=7 * 24 * HOUR_MS)
+
+
+def _signals(settings: Settings, resource: str) -> dict[str, str]:
+    return {
+        # watermarks by transaction number: nothing is written to the source
+        "read.only": "true",
+        "signal.enabled.channels": "kafka",
+        "signal.poll.interval.ms": "1000",
+        "signal.kafka.topic": signal_topic(resource).name,
+        "signal.kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "signal.kafka.poll.timeout.ms": "500",
+        "signal.kafka.groupId": f"connect-signal-{resource}",
+        # the worker's own login is in its JAAS file, so that no password stands here
+        "signal.consumer.security.protocol": "SASL_PLAINTEXT",
+        "signal.consumer.sasl.mechanism": "SCRAM-SHA-512",
+        "incremental.snapshot.chunk.size": "2048",
     }

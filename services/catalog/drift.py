@@ -11,21 +11,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import structlog
+from confluent_kafka import KafkaException
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.catalog import mounting, store
 from services.catalog.catalogue import Catalogue, now
-from services.catalog.connector import connector_config, connector_name, slot_name
+from services.catalog.connector import connector_name, slot_name
 from services.catalog.domain import drift
 from services.catalog.domain.drift import Condition, Finding, Kind, Seen, Weight
 from services.catalog.domain.mount import Column, Table
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
 from services.catalog.publication import state_of
+from services.catalog.resnapshot import ask, config_of
 from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
 from services.core.connect import ConnectRefused
 from services.core.words import Words
@@ -33,6 +34,8 @@ from services.core.words import Words
 log = structlog.get_logger()
 
 _AT_ONCE = 4
+_PATIENCE_SECONDS = 10.0
+_UNFIT_TO_READ = frozenset({Kind.CONNECTOR_FAILED, Kind.SLOT_LOST})
 _BY = "exchange"
 
 Failures = Callable[[], Mapping[str, str]]
@@ -73,17 +76,18 @@ class DriftWatch(threading.Thread):
                 time.sleep(max(0.5, every - (time.monotonic() - begun)))
 
     def _round(self, pool: ThreadPoolExecutor) -> None:
-        try:
-            connectors: Mapping[str, str] | None = self._catalogue.connect.states()
-        except ConnectRefused:
-            connectors = None
-        failures = self._failures()
         by_system: dict[str, list[_Mount]] = {}
         with self._catalogue.session() as session:
             query = select(store.Resource.code, store.Resource.mount).where(store.Resource.mount.is_not(None))
             for code, mount in session.execute(query):
                 if mount_of(mount).kind is MountKind.TABLE:
                     by_system.setdefault(mount["system"], []).append(_Mount(code, mount["schema"], mount["table"]))
+        # asked after the mounts: a connector is there before its mount is
+        try:
+            connectors: Mapping[str, str] | None = self._catalogue.connect.states()
+        except ConnectRefused:
+            connectors = None
+        failures = self._failures()
         looks = [
             pool.submit(self._look_at, system, mounts, connectors, failures) for system, mounts in by_system.items()
         ]
@@ -95,10 +99,7 @@ class DriftWatch(threading.Thread):
     ) -> None:
         for mount, seen in self._see(system, mounts):
             found = [] if connectors is None else _of_connector(mount.resource, connectors, failures)
-            try:
-                self._settle(mount, seen, found, connectors is not None)
-            except ConnectRefused as refused:
-                log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
+            self._settle(mount, seen, found, connectors is not None)
 
     def _see(self, system: str, mounts: Sequence[_Mount]) -> list[tuple[_Mount, Seen | Words]]:
         """What a system holds of each mount; words say why one could not be looked at."""
@@ -119,7 +120,10 @@ class DriftWatch(threading.Thread):
                 return
             if (resource.mount["schema"], resource.mount["table"]) != (mount.schema, mount.table):
                 return
-            state = session.get(store.MountState, mount.resource) or _first(session, mount.resource)
+            state = session.get(store.MountState, mount.resource)
+            if state is None:
+                state = first_state(mount.resource, resource.version, None)
+                session.add(state)
             terms = terms_of(resource.published)
             known = [drift.finding_of(one) for one in state.findings]
             found = list(connector)
@@ -134,7 +138,12 @@ class DriftWatch(threading.Thread):
                 found = drift.remember(known, [*self._compare(resource, state, terms, mount, seen), *found], moment)
                 state.retained_bytes, state.checked_at = seen.slot.retained_bytes if seen.slot else None, moment
             condition = drift.condition_of(found)
-            self._steer(session, resource, state, condition, {one.kind for one in found}, looked=isinstance(seen, Seen))
+            kinds = {one.kind for one in found}
+            try:
+                self._steer(session, resource, state, condition, kinds, looked=isinstance(seen, Seen))
+            except (ConnectRefused, KafkaException) as refused:
+                # what was found is kept and told all the same; the next look tries again
+                log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
             self._tell(session, resource, known, found, condition)
             state.condition, state.findings = condition.value, [drift.record_of(one) for one in found]
 
@@ -168,15 +177,21 @@ class DriftWatch(threading.Thread):
         if not looked:
             return
         if Kind.CONNECTOR_GONE in kinds:
-            connect.put(name, config_of(self._catalogue, session, resource))
+            connect.put(name, config_of(self._catalogue, session, resource, signals=state.signals))
             state.stopped = False
         elif state.stopped:
             connect.resume(name)
-            state.stopped = False
+            # what was written meanwhile is in the log as the table was then, which may not fit the contract
+            state.stopped, state.reread = False, True
             log.info("mount resumed", resource=resource.code)
-        elif Kind.PUBLICATION_GONE in kinds:
-            # the connector makes its publication when it starts, and only then
+        elif kinds & {Kind.PUBLICATION_GONE, Kind.SLOT_GONE}:
+            # the connector makes both when it starts, and only then; what was written meanwhile is in no stream
             connect.restart(name)
+            state.reread = True
+        elif state.reread and not kinds & _UNFIT_TO_READ:
+            ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS)
+            state.reread = False
+            log.info("rows are read again", resource=resource.code)
 
     def _tell(
         self,
@@ -209,23 +224,14 @@ def take_baseline(state: store.MountState, version: int, table: Table) -> None:
     state.version = version
 
 
-def config_of(catalogue: Catalogue, session: Session, resource: store.Resource) -> dict[str, str]:
-    """The connector's configuration of a mounted resource."""
-    mount: dict[str, Any] = resource.mount or {}
-    system = session.get_one(store.InformationSystem, mount["system"])
-    return connector_config(
-        catalogue.settings,
-        source_of(system, catalogue.vault),
-        resource=resource.code,
-        system=system.code,
-        schema=mount["schema"],
-        table=mount["table"],
-    )
-
-
-def _first(session: Session, resource: str) -> store.MountState:
-    state = store.MountState(resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False)
-    session.add(state)
+def first_state(resource: str, version: int, table: Table | None) -> store.MountState:
+    """How a mount is that has just been made on `table`, or was made before such states were kept (None)."""
+    state = store.MountState(
+        resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, signals=False,
+        reread=False,
+    )  # fmt: skip
+    if table is not None:
+        take_baseline(state, version, table)
     return state
 
 

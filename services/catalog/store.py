@@ -299,7 +299,8 @@ class Acknowledgement(Base):
 class MountState(Base):
     """How the mount of a resource is; `columns` are the source's as they were when `version` was published or mounted.
 
-    `findings` are records of `domain/drift.py`; `stopped` says that the exchange itself has stopped the connector.
+    `findings` are records of `domain/drift.py`; `stopped` says that the exchange itself has stopped the connector,
+    `signals` that the connector listens for signals, `reread` that rows were missed and are to be read again.
     """
 
     __tablename__ = "mount_states"
@@ -309,6 +310,8 @@ class MountState(Base):
     columns: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     version: Mapped[int] = mapped_column(Integer, default=0)
     stopped: Mapped[bool] = mapped_column(Boolean, default=False)
+    signals: Mapped[bool] = mapped_column(Boolean, default=False)
+    reread: Mapped[bool] = mapped_column(Boolean, default=False)
     retained_bytes: Mapped[int | None] = mapped_column(BigInteger)
     checked_at: Mapped[datetime | None] = mapped_column(_MOMENT)
 

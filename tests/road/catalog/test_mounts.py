@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from services.core.connect import Connect
 from tests.road.catalog.office import Api, Place
-from tests.road.town import OWNER, Town, resource_of
+from tests.road.town import OWNER, Table, Town, eventually, resource_of
 
 SYSTEM = OWNER.database
 
@@ -194,3 +195,253 @@ def test_looking_waits_for_nobody_and_holds_nobody_up(clerk: Clerk, town: Town) 
         "select count(*) from pg_stat_activity where application_name = 'tongshu catalogue' and state <> 'idle'"
     ).fetchone()
     assert open_ == (0,)
+
+
+# -- drift -----------------------------------------------------------------------------------------------------------
+
+WITHIN_SECONDS = 60.0
+
+
+def status(clerk: Clerk, code: str) -> dict[str, Any]:
+    found: dict[str, Any] = clerk.api.must(clerk.api.get(f"/resources/{code}/mount"))
+    return found
+
+
+def findings(told: dict[str, Any]) -> dict[str, str]:
+    """The kinds of a mount's findings and what each weighs."""
+    return {one["kind"]: one["weight"] for one in told["findings"]}
+
+
+def await_findings(clerk: Clerk, table: Table, wanted: dict[str, str], condition: str) -> dict[str, Any]:
+    return eventually(
+        lambda: status(clerk, table.code),
+        lambda told: (findings(told), told["condition"]) == (wanted, condition),
+        f"the drift of {table.name}",
+        WITHIN_SECONDS,
+    )
+
+
+def events_of(clerk: Clerk, code: str) -> list[tuple[str, dict[str, str]]]:
+    decode = clerk.place.exchange.registry.decode
+    told = [decode(value)[1] for key, value, _ in clerk.place.exchange.read_all("catalog.events") if value]
+    return [(one["type"].split(".")[3], one["data"]) for one in told if one["subject"] == code]
+
+
+def connector_state(clerk: Clerk, code: str) -> str | None:
+    connect = Connect(clerk.place.exchange.settings)
+    return connect.states().get(f"mount.{code}")
+
+
+@pytest.fixture(scope="module")
+def mounted(clerk: Clerk) -> Table:
+    """A mount that drifts and is mended, over and over."""
+    columns = {"id": "text", "name": "text", "amount": "numeric(18,2)"}
+    table = clerk.town.table(columns, rows=[("1", "甲", 1)])
+    table.run("alter table {t} add column extra text")
+    return table
+
+
+def test_what_touches_no_item_is_noted_and_goes_on(clerk: Clerk, mounted: Table) -> None:
+    told = await_findings(clerk, mounted, {"column_new": "note"}, "ok")
+    (note,) = told["findings"]
+    assert note["object"] == f"{mounted.name}.extra" and note["items"] == [] and note["since"] <= note["last_seen"]
+    mounted.run("alter table {t} add column other int")
+    mounted.run("alter table {t} drop column other")
+    mounted.run("alter table {t} replica identity default")
+    told = await_findings(clerk, mounted, {"column_new": "note", "identity_not_full": "warn"}, "warn")
+    assert connector_state(clerk, mounted.code) == "RUNNING"
+    chinese = clerk.place.caller("provider", department=OWNER.slug, language="zh-CN")
+    words = chinese.must(chinese.get(f"/resources/{mounted.code}/mount"))["findings"]
+    assert any("请表的属主执行" in one["detail"] for one in words)
+    mounted.run("alter table {t} replica identity full")
+    await_findings(clerk, mounted, {"column_new": "note"}, "ok")
+    ops = clerk.place.caller("ops")
+    listed = ops.must(ops.get("/mounts", limit=500))["items"]
+    assert next(one for one in listed if one["resource"] == mounted.code)["condition"] == "ok"
+    told_types = [name for name, _ in events_of(clerk, mounted.code) if name.startswith("mount_")]
+    assert told_types == ["mount_drifted", "mount_drifted", "mount_restored"]
+
+
+def test_a_column_that_is_gone_stops_the_mount_and_nothing_is_lost(clerk: Clerk, town: Town) -> None:
+    table = town.table({"id": "text", "name": "text", "pay": "text"}, rows=[("1", "甲", "5")])
+    bystander = town.table({"id": "text", "name": "text"}, rows=[("1", "子")])
+    grant = town.live_grant(table, ["id", "name"])
+    reader = town.reader(grant)
+    reader.await_state({"1": {"id": "1", "name": "甲"}})
+    table.run("alter table {t} rename column name to full_name")
+    told = await_findings(clerk, table, {"column_renamed": "stop"}, "stopped")
+    assert told["findings"][0]["items"] == ["name"] and "full_name" in told["findings"][0]["detail"]
+    assert told["mount"]["halted_items"] == ["name"] and "full_name" in told["mount"]["halted"]
+    eventually(lambda: connector_state(clerk, table.code), lambda state: state == "STOPPED", "the stop")
+    assert status(clerk, bystander.code)["condition"] == "ok"
+    refused = clerk.api.post(f"/resources/{table.code}/mount/resnapshot", {})
+    assert refused.status_code == 409 and "full_name" in refused.json()["detail"]
+    # written while it is stopped, with a column that the contract does not know
+    table.run("insert into {t} values ('2', '乙', '6')")
+    table.run("update {t} set full_name = '甲甲' where id = '1'")
+    table.run("alter table {t} rename column full_name to name")
+    await_findings(clerk, table, {}, "ok")
+    table.run("insert into {t} values ('3', '丙', '7')")
+    rows = {"1": {"id": "1", "name": "甲甲"}, "2": {"id": "2", "name": "乙"}, "3": {"id": "3", "name": "丙"}}
+    reader.await_state(rows, 90)
+    assert status(clerk, table.code)["mount"]["halted"] is None
+    told_types = [name for name, _ in events_of(clerk, table.code) if name.startswith("mount_")]
+    assert told_types == ["mount_drifted", "mount_restored"]
+    reader.close()
+
+
+def test_another_type_another_key_and_no_table_stop_the_mount(clerk: Clerk, town: Town) -> None:
+    columns = {"id": "text", "n": "bigint"}
+    retyped, rekeyed, dropped, unpublished = (town.table(columns, rows=[("1", 1)]) for _ in range(4))
+    retyped.run("alter table {t} alter column n type text")
+    rekeyed.run("alter table {t} drop constraint " + rekeyed.code + "_pkey, add primary key (id, n)")
+    dropped.run("drop table {t}")
+    unpublished.run(f"drop publication tongshu_{unpublished.code}")
+    await_findings(clerk, retyped, {"column_retyped": "stop"}, "stopped")
+    await_findings(clerk, rekeyed, {"key_changed": "stop"}, "stopped")
+    told = await_findings(clerk, dropped, {"table_gone": "stop"}, "stopped")
+    assert dropped.name in told["findings"][0]["detail"] and told["findings"][0]["object"] == dropped.name
+    # a publication is made again by itself, and what was written without it is read again
+    unpublished.run("insert into {t} values ('2', 2)")
+    grant = town.grant(unpublished, ["id", "n"])
+    reader = town.reader(grant)
+    reader.await_state({"1": {"id": "1", "n": 1}, "2": {"id": "2", "n": 2}}, 90)
+    reader.close()
+    assert "mount_restored" in [name for name, _ in events_of(clerk, unpublished.code)]
+    # a table that comes back is delivered again
+    grant = town.grant(dropped, ["id", "n"])
+    reader = town.reader(grant)
+    reader.await_state({"1": {"id": "1", "n": 1}})
+    dropped.run("create table {t} (id text primary key, n bigint)")
+    dropped.run("alter table {t} replica identity full")
+    dropped.run("insert into {t} values ('9', 9)")
+    await_findings(clerk, dropped, {}, "ok")
+    reader.await_state({"1": {"id": "1", "n": 1}, "9": {"id": "9", "n": 9}}, 90)
+    reader.close()
+
+
+# -- the end of a mount ----------------------------------------------------------------------------------------------
+
+
+def left_in_source(town: Town, code: str) -> tuple[int, int]:
+    """Slots and publications of a resource in its source."""
+    with town.server.connect_admin(OWNER.database) as admin:
+        slots = admin.execute("select count(*) from pg_replication_slots where slot_name = %s", (f"tongshu_{code}",))
+        (slot_count,) = slots.fetchone() or (0,)
+        found = admin.execute("select count(*) from pg_publication where pubname = %s", (f"tongshu_{code}",))
+        (publication_count,) = found.fetchone() or (0,)
+    return int(slot_count), int(publication_count)
+
+
+def test_what_is_unmounted_leaves_nothing_and_can_be_mounted_again(clerk: Clerk, town: Town) -> None:
+    table = town.table({"id": "text", "name": "text"}, rows=[("1", "甲")])
+    grant = town.live_grant(table, ["id", "name"])
+    reader = town.reader(grant)
+    reader.await_state({"1": {"id": "1", "name": "甲"}})
+    assert left_in_source(town, table.code) == (1, 1)
+    bare = clerk.api.request("DELETE", f"/resources/{table.code}/mount")
+    assert bare.status_code == 428
+    tag = clerk.api.get(f"/resources/{table.code}").headers["ETag"]
+    done = clerk.api.must(clerk.api.request("DELETE", f"/resources/{table.code}/mount", headers={"If-Match": tag}))
+    assert done["mount"] is None and done["state"] == "published"
+    assert left_in_source(town, table.code) == (0, 0) and connector_state(clerk, table.code) is None
+    assert clerk.api.get(f"/resources/{table.code}/mount").status_code == 404
+    again = clerk.api.request("DELETE", f"/resources/{table.code}/mount", headers={"If-Match": "*"})
+    assert again.status_code == 404
+    assert "resource_unmounted" in [name for name, _ in events_of(clerk, table.code)]
+    # nothing flows, and the relay goes on with the others
+    table.run("insert into {t} values ('2', '乙')")
+    other = town.table({"id": "text"}, rows=[("1",)])
+    other_reader = town.reader(town.grant(other, ["id"]))
+    other_reader.await_state({"1": {"id": "1"}})
+    other_reader.close()
+    reader.poll(1)
+    assert reader.state() == {"1": {"id": "1", "name": "甲"}}
+    form = {"system": SYSTEM, "schema": "population", "table": table.code}
+    clerk.api.must(clerk.api.put(f"/resources/{table.code}/mount", form, if_match="*"))
+    table.run("insert into {t} values ('3', '丙')")
+    names = {"1": "甲", "2": "乙", "3": "丙"}
+    reader.await_state({key: {"id": key, "name": name} for key, name in names.items()})
+    reader.close()
+
+
+def test_a_withdrawn_resource_leaves_nothing_in_its_source(clerk: Clerk, town: Town) -> None:
+    table = town.table({"id": "text"})
+    clerk.api.must(clerk.api.step(table.code, "withdraw", "停止采集"))
+    assert left_in_source(town, table.code) == (0, 0)
+
+
+def test_a_source_that_does_not_answer_is_told_and_cleared_when_it_does(clerk: Clerk, town: Town) -> None:
+    table, kept = town.table({"id": "text"}), town.table({"id": "text"})
+    with town.server.connect_admin("postgres") as admin:
+        admin.execute(f"alter role {OWNER.database} nologin".encode())
+        try:
+            told = await_findings(clerk, kept, {"source_unreachable": "warn"}, "warn")
+            assert told["findings"][0]["object"] == SYSTEM
+            deleted = clerk.api.request("DELETE", f"/resources/{table.code}/mount", headers={"If-Match": "*"})
+            assert clerk.api.must(deleted)["mount"] is None
+            assert connector_state(clerk, table.code) is None
+            assert left_in_source(town, table.code) == (1, 1)
+            left = clerk.place.operator.must(clerk.place.operator.get("/clearances"))
+            (mine,) = [one for one in left if one["resource"] == table.code]
+            assert mine["system"] == SYSTEM and mine["connector_deleted"] and "log in" in mine["error"]
+            form = {"system": SYSTEM, "schema": "population", "table": table.code}
+            refused = clerk.api.put(f"/resources/{table.code}/mount", form, if_match="*")
+            assert refused.status_code == 503
+        finally:
+            admin.execute(f"alter role {OWNER.database} login".encode())
+    eventually(lambda: left_in_source(town, table.code), lambda left: left == (0, 0), "the clearance", 90)
+    await_findings(clerk, kept, {}, "ok")
+
+
+def test_a_connector_that_fails_is_told_by_name_and_leaves_nothing(clerk: Clerk, town: Town) -> None:
+    """A mount that cannot come up: the user owns the table but may not replicate."""
+    name = f"s{uuid.uuid4().hex[:8]}"
+    table = clerk.table("id text primary key")
+    with town.server.connect_admin(OWNER.database) as admin:
+        admin.execute(f"create role {name} login password 'p' in role {OWNER.database}".encode())
+        form = {"code": name, "department": OWNER.slug, "name": name, "host": town.server.host,
+                "port": town.server.port, "database": OWNER.database, "username": name, "password": "p"}  # fmt: skip
+        clerk.api.must(clerk.api.post("/systems", form), 201)
+        code = clerk.draft([ID])
+        clerk.place.operator.must(clerk.api.step(code, "submit"))
+        clerk.place.reviewer.must(clerk.place.reviewer.step(code, "approve"))
+        mount = {"system": name, "schema": "population", "table": table}
+        warned = clerk.api.must(clerk.api.post(f"/resources/{code}/mount/preview", mount))["warnings"]
+        assert "REPLICATION" in warned[0]["detail"]
+        failed = clerk.api.put(f"/resources/{code}/mount", mount, if_match="*")
+        assert failed.status_code == 502 and f"mount.{code}" in failed.json()["detail"]
+        assert clerk.api.get(f"/resources/{code}").json()["mount"] is None
+        assert connector_state(clerk, code) is None and left_in_source(town, code) == (0, 0)
+        assert code not in {one["resource"] for one in clerk.place.operator.get("/clearances").json()}
+
+
+# -- reading rows again ----------------------------------------------------------------------------------------------
+
+
+def test_some_rows_are_read_again_by_their_keys(clerk: Clerk, town: Town) -> None:
+    rows = [(f"{n:02}", f"名{n}") for n in range(1, 21)]
+    table = town.table({"id": "text", "name": "text"}, rows=rows)
+    reader = town.reader(town.live_grant(table, ["id", "name"]))
+    reader.await_state({key: {"id": key, "name": name} for key, name in rows})
+    count = len(reader.records)
+
+    def ask(**form: Any) -> Any:
+        return clerk.api.post(f"/resources/{table.code}/mount/resnapshot", form)
+
+    wrong = ask(filter='name = "甲"')
+    assert wrong.status_code == 422 and wrong.json()["errors"][0]["pointer"] == "/filter"
+    assert ask(filter="id = 1").status_code == 422 and ask(filter="1 = 1); drop table x").status_code == 422
+    asked = clerk.api.must(ask(filter='id in ("03", "04") or id = "it\'s?"'), 202)
+    assert asked["filter"] == 'id in ("03", "04") or id = "it\'s?"'
+    reader.await_records(count + 2, 60)
+    assert [(one.op, one.row and one.row["id"]) for one in reader.records[count:]] == [("r", "03"), ("r", "04")]
+    table.run("insert into {t} values ('99', '新')")
+    reader.await_records(count + 3)
+    clerk.api.must(ask(), 202)
+    reader.await_records(count + 3 + 21, 60)
+    assert {one.op for one in reader.records[count + 3 :]} == {"r"}
+    with town.server.connect_admin(OWNER.database) as admin:
+        signals = admin.execute("select count(*) from pg_class where relname like '%signal%'").fetchone()
+    assert signals == (0,)
+    reader.close()

@@ -19,6 +19,8 @@ def upgrade() -> None:
         sa.Column("columns", JSONB),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("stopped", sa.Boolean, nullable=False),
+        sa.Column("signals", sa.Boolean, nullable=False),
+        sa.Column("reread", sa.Boolean, nullable=False),
         sa.Column("retained_bytes", sa.BigInteger),
         sa.Column("checked_at", MOMENT),
         schema="catalog",
