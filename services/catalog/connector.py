@@ -68,9 +68,10 @@ def connector_config(
         # money and IDs are never floats
         "decimal.handling.mode": "precise",
         "time.precision.mode": "adaptive_time_microseconds",
-        # a quiet table's slot must not hold the source's log for ever: a message moves it, and no table is needed
+        # a quiet table's slot must not hold the source's log for ever: a message moves it, and no table is needed; one
+        # with a transaction, because a snapshot by signal fails where none was seen
         "heartbeat.interval.ms": "10000",
-        "heartbeat.action.query": "select pg_logical_emit_message(false, 'tongshu', 'heartbeat')",
+        "heartbeat.action.query": "select pg_logical_emit_message(true, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",
         "exactly.once.support": "required",
         "transaction.boundary": "poll",
@@ -102,4 +103,6 @@ def _signals(settings: Settings, resource: str) -> dict[str, str]:
         "signal.consumer.security.protocol": "SASL_PLAINTEXT",
         "signal.consumer.sasl.mechanism": "SCRAM-SHA-512",
         "incremental.snapshot.chunk.size": "2048",
+        # on a quiet table it is the heartbeat that moves a snapshot on
+        "heartbeat.interval.ms": "2000",
     }

@@ -34,7 +34,7 @@ from services.core.words import Words
 log = structlog.get_logger()
 
 _AT_ONCE = 4
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0
 _UNFIT_TO_READ = frozenset({Kind.CONNECTOR_FAILED, Kind.SLOT_LOST})
 _BY = "exchange"
 

@@ -71,6 +71,11 @@ class Connect:
         listed = self._ask("GET", "/connectors?expand=status")
         return {name: str(told["status"]["connector"]["state"]) for name, told in listed.items()}
 
+    def position(self, name: str) -> dict[str, Any]:
+        """Where the connector is in its source, as it was last committed; empty where it has not begun."""
+        told = self._ask("GET", f"/connectors/{name}/offsets", missing_is_fine=True) or {"offsets": []}
+        return next((dict(one["offset"]) for one in told["offsets"] if one["offset"]), {})
+
     def failed(self) -> dict[str, str]:
         """The connectors that have failed, or whose task has, and why."""
         found = {}

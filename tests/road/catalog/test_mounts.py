@@ -435,7 +435,7 @@ def test_some_rows_are_read_again_by_their_keys(clerk: Clerk, town: Town) -> Non
     asked = clerk.api.must(ask(filter='id in ("03", "04") or id = "it\'s?"'), 202)
     assert asked["filter"] == 'id in ("03", "04") or id = "it\'s?"'
     reader.await_records(count + 2, 60)
-    assert [(one.op, one.row and one.row["id"]) for one in reader.records[count:]] == [("r", "03"), ("r", "04")]
+    assert sorted((one.op, one.key["id"]) for one in reader.records[count:]) == [("r", "03"), ("r", "04")]
     table.run("insert into {t} values ('99', '新')")
     reader.await_records(count + 3)
     clerk.api.must(ask(), 202)
