@@ -80,7 +80,7 @@ class DriftWatch(threading.Thread):
         with self._catalogue.session() as session:
             query = select(store.Resource.code, store.Resource.mount).where(store.Resource.mount.is_not(None))
             for code, mount in session.execute(query):
-                if mount_of(mount).kind is MountKind.TABLE:
+                if mount.get("kind", "table") == MountKind.TABLE:
                     by_system.setdefault(mount["system"], []).append(_Mount(code, mount["schema"], mount["table"]))
         # asked after the mounts: a connector is there before its mount is
         try:

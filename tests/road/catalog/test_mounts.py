@@ -388,6 +388,15 @@ def test_a_source_that_does_not_answer_is_told_and_cleared_when_it_does(clerk: C
             form = {"system": SYSTEM, "schema": "population", "table": table.code}
             refused = clerk.api.put(f"/resources/{table.code}/mount", form, if_match="*")
             assert refused.status_code == 503
+            # a connector that keeps failing is told too, by name and with its reason
+            admin.execute(
+                "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s",
+                (f"tongshu_{kept.code}",),
+            )
+            both = {"source_unreachable": "warn", "connector_failed": "warn"}
+            told = await_findings(clerk, kept, both, "warn")
+            (failed,) = [one for one in told["findings"] if one["kind"] == "connector_failed"]
+            assert failed["object"] == f"mount.{kept.code}" and "log in" in failed["detail"]
         finally:
             admin.execute(f"alter role {OWNER.database} login".encode())
     eventually(lambda: left_in_source(town, table.code), lambda left: left == (0, 0), "the clearance", 90)
