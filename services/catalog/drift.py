@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -84,7 +84,7 @@ class DriftWatch(threading.Thread):
                     by_system.setdefault(mount["system"], []).append(_Mount(code, mount["schema"], mount["table"]))
         # asked after the mounts: a connector is there before its mount is
         try:
-            connectors: Mapping[str, str] | None = self._catalogue.connect.states()
+            connectors: Collection[str] | None = self._catalogue.connect.statuses().keys()
         except ConnectRefused:
             connectors = None
         failures = self._failures()
@@ -95,7 +95,7 @@ class DriftWatch(threading.Thread):
             look.result()
 
     def _look_at(
-        self, system: str, mounts: Sequence[_Mount], connectors: Mapping[str, str] | None, failures: Mapping[str, str]
+        self, system: str, mounts: Sequence[_Mount], connectors: Collection[str] | None, failures: Mapping[str, str]
     ) -> None:
         for mount, seen in self._see(system, mounts):
             found = [] if connectors is None else _of_connector(mount.resource, connectors, failures)
@@ -250,7 +250,7 @@ def _unseen(error: SourceUnreachable) -> Words:
     return Words(f"the source cannot be looked at: {error}", f"无法查看来源数据库：{error}")
 
 
-def _of_connector(resource: str, connectors: Mapping[str, str], failures: Mapping[str, str]) -> list[Finding]:
+def _of_connector(resource: str, connectors: Collection[str], failures: Mapping[str, str]) -> list[Finding]:
     name = connector_name(resource)
     if name not in connectors:
         words = Words(f"connector {name} is gone from Connect", f"连接器 {name} 已不在 Connect 中")

@@ -13,23 +13,24 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.core.connect import Connect, ConnectRefused
+from services.core.connect import Connect, ConnectRefused, Status
 
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 1.0
 _LONGEST_SECONDS = 60.0
 _FORGIVEN_AFTER_SECONDS = 300.0
-_MENDED_AFTER_SECONDS = 15.0
+_MENDED_AFTER_SECONDS = 5.0
+_TOLD_AFTER_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class _Failure:
-    """How often a connector has failed in a row, when last and why."""
+    """A connector that has failed: when first, why last, and since when it runs again."""
 
-    times: int
-    last: float
+    first: float
     reason: str
+    running_since: float | None = None
 
 
 class Watch(threading.Thread):
@@ -43,10 +44,9 @@ class Watch(threading.Thread):
         self._failures: dict[str, _Failure] = {}
 
     def failures(self) -> dict[str, str]:
-        """The connectors that keep failing, and why: a failure that passes when it is started again is none."""
-        now = time.monotonic()
-        recent = {name: one for name, one in self._failures.copy().items() if now - one.last < _MENDED_AFTER_SECONDS}
-        return {name: one.reason for name, one in recent.items() if one.times > 1}
+        """The connectors that do not run though they were started again, and why: what passes at once is no failure."""
+        told_before = time.monotonic() - _TOLD_AFTER_SECONDS
+        return {name: one.reason for name, one in self._failures.copy().items() if one.first < told_before}
 
     def run(self) -> None:
         while True:
@@ -58,19 +58,29 @@ class Watch(threading.Thread):
 
     def _look(self) -> None:
         now = time.monotonic()
-        failed = self._connect.failed()
-        for name, failure in list(self._failures.items()):
-            if name not in failed and now - failure.last > _MENDED_AFTER_SECONDS:
-                del self._failures[name]
-        for name, reason in failed.items():
-            known = self._failures.setdefault(name, _Failure(0, now, reason))
-            known.last, known.reason = now, reason
+        found = self._connect.statuses()
+        for name in list(self._failures):
+            self._judge(name, found.get(name), now)
+        for name, status in found.items():
+            if status.failure is None:
+                continue
+            known = self._failures.setdefault(name, _Failure(now, status.failure))
+            known.reason = status.failure
             if now < self._due.get(name, 0.0):
                 continue
-            known.times += 1
             since = now - self._due.get(name, -_FORGIVEN_AFTER_SECONDS)
             pause = _EVERY_SECONDS if since >= _FORGIVEN_AFTER_SECONDS else self._pauses[name] * 2
             self._pauses[name] = min(pause, _LONGEST_SECONDS)
             self._due[name] = now + self._pauses[name]
-            log.warning("connector failed and is started again", connector=name, reason=reason)
+            log.warning("connector failed and is started again", connector=name, reason=status.failure)
             self._connect.restart_failed(name)
+
+    def _judge(self, name: str, status: Status | None, now: float) -> None:
+        """Forget a failure once its connector has run for a while, was stopped on purpose or is gone."""
+        if status is None or status.state in ("STOPPED", "PAUSED"):
+            del self._failures[name]
+            return
+        failure = self._failures[name]
+        failure.running_since = (failure.running_since or now) if status.running else None
+        if failure.running_since is not None and now - failure.running_since > _MENDED_AFTER_SECONDS:
+            del self._failures[name]
