@@ -20,16 +20,18 @@ log = structlog.get_logger()
 _EVERY_SECONDS = 1.0
 _LONGEST_SECONDS = 60.0
 _FORGIVEN_AFTER_SECONDS = 300.0
-_MENDED_AFTER_SECONDS = 5.0
+# longer than two heartbeats: a connector that cannot write fails at each of them, and runs in between
+_MENDED_AFTER_SECONDS = 25.0
 _TOLD_AFTER_SECONDS = 10.0
 
 
 @dataclass(slots=True)
 class _Failure:
-    """A connector that has failed: when first, why last, and since when it runs again."""
+    """A connector that has failed: when first, why last, how often it was started again, and since when it runs."""
 
     first: float
     reason: str
+    restarts: int = 0
     running_since: float | None = None
 
 
@@ -46,7 +48,11 @@ class Watch(threading.Thread):
     def failures(self) -> dict[str, str]:
         """The connectors that do not run though they were started again, and why: what passes at once is no failure."""
         told_before = time.monotonic() - _TOLD_AFTER_SECONDS
-        return {name: one.reason for name, one in self._failures.copy().items() if one.first < told_before}
+        return {
+            name: one.reason
+            for name, one in self._failures.copy().items()
+            if one.restarts > 1 or (one.first < told_before and one.running_since is None)
+        }
 
     def run(self) -> None:
         while True:
@@ -74,6 +80,7 @@ class Watch(threading.Thread):
             self._due[name] = now + self._pauses[name]
             log.warning("connector failed and is started again", connector=name, reason=status.failure)
             self._connect.restart_failed(name)
+            known.restarts += 1
 
     def _judge(self, name: str, status: Status | None, now: float) -> None:
         """Forget a failure once its connector has run for a while, was stopped on purpose or is gone."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -394,27 +393,6 @@ def test_a_source_that_does_not_answer_is_told_and_cleared_when_it_does(clerk: C
             admin.execute(f"alter role {OWNER.database} login".encode())
     eventually(lambda: left_in_source(town, table.code), lambda left: left == (0, 0), "the clearance", 90)
     await_findings(clerk, kept, {}, "ok")
-
-
-def test_a_connector_that_keeps_failing_is_told_by_name_and_loses_nothing(clerk: Clerk, town: Town) -> None:
-    table = town.table({"id": "text"}, rows=[("1",)])
-    reader = town.reader(town.live_grant(table, ["id"]))
-    reader.await_state({"1": {"id": "1"}})
-    here, name = clerk.place.exchange.settings, f"mount.{table.code}"
-    rest = httpx.Client(base_url=here.connect_url, auth=("tongshu", here.secret("connect_rest_password")), timeout=30)
-    config = rest.get(f"/connectors/{name}/config").json()
-    nowhere = {f"{side}.converter.apicurio.registry.url": "http://127.0.0.1:1/" for side in ("key", "value")}
-    rest.put(f"/connectors/{name}/config", json={**config, **nowhere}).raise_for_status()
-    # another shape of row, whose schema the connector has to ask for
-    table.run("alter table {t} add column more text")
-    table.run("insert into {t} values ('2', 'x')")
-    told = await_findings(clerk, table, {"column_new": "note", "connector_failed": "warn"}, "warn")
-    (failed,) = [one for one in told["findings"] if one["kind"] == "connector_failed"]
-    assert failed["object"] == name and name in failed["detail"]
-    rest.put(f"/connectors/{name}/config", json=config).raise_for_status()
-    await_findings(clerk, table, {"column_new": "note"}, "ok")
-    reader.await_state({"1": {"id": "1"}, "2": {"id": "2"}}, 60)
-    reader.close()
 
 
 def test_a_connector_that_fails_is_told_by_name_and_leaves_nothing(clerk: Clerk, town: Town) -> None:
