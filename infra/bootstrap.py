@@ -57,6 +57,9 @@ Rule = tuple[ResourceType, str, ResourcePatternType, AclOperation]
 RULES: dict[str, list[Rule]] = {
     "catalog": [
         (TOPIC, "cdc.", PREFIXED, CREATE),
+        # a mount is told over a topic of its own to read rows again
+        (TOPIC, "signal.", PREFIXED, CREATE),
+        (TOPIC, "signal.", PREFIXED, WRITE),
         # who uses a contract must be told before it breaks
         (TOPIC, "demand.", PREFIXED, READ),
         (GROUP, "catalog.", PREFIXED, READ),
@@ -96,6 +99,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "connect.", PREFIXED, ALL),
         (TOPIC, "cdc.", PREFIXED, ALL),
         (TOPIC, "__debezium-heartbeat.", PREFIXED, ALL),
+        (TOPIC, "signal.", PREFIXED, READ),
         *((TOPIC, f"{service}.", PREFIXED, operation) for service in WITH_DATABASE for operation in (READ, WRITE)),
         (GROUP, "connect", PREFIXED, ALL),
         (TRANSACTION, "connect-", PREFIXED, ALL),

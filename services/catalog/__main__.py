@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, KafkaException
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
 from services.catalog import api, store
 from services.catalog.catalogue import Catalogue
+from services.catalog.drift import DriftWatch
 from services.catalog.events import Publisher
 from services.catalog.publication import adopt, make_findable
 from services.catalog.seed import plant
@@ -18,7 +22,7 @@ from services.core.connect import Connect
 from services.core.http import application, serve
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
-from services.core.kafka import StateView, admin_client, ensure_topics, state_consumer
+from services.core.kafka import StateView, admin_client, ensure_topics, producer, state_consumer
 from services.core.settings import Settings, settings
 
 
@@ -35,6 +39,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
         registry=registry,
         connect=Connect(here),
         make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
+        signal=_signaller(here),
         vault=Fernet(here.secret("catalog_vault_key")),
         grants=StateView(
             lambda: state_consumer(here, "catalog", "catalog.grants"),
@@ -61,6 +66,21 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
     return app, catalogue
 
 
+def _signaller(here: Settings) -> Callable[[str, str, str], None]:
+    """Sends a signal: topic, key, value; raises KafkaException when the broker has not taken it within 10 seconds."""
+    sender = producer(here, "catalog")
+
+    def send(topic: str, key: str, value: str) -> None:
+        failures: list[KafkaError] = []
+        sender.produce(
+            topic, value.encode(), key.encode(), on_delivery=lambda error, _: failures.append(error) if error else None
+        )
+        if sender.flush(10) or failures:
+            raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
+
+    return send
+
+
 def main() -> None:
     here = settings()
     telemetry.start("catalog", here.log_level)
@@ -71,7 +91,9 @@ def main() -> None:
     make_findable(catalogue.session)
     catalogue.grants.start()
     UseCount(catalogue).start()
-    Watch(catalogue.connect).start()
+    connectors = Watch(catalogue.connect)
+    connectors.start()
+    DriftWatch(catalogue, connectors.failures).start()
     serve(app, here)
 
 

@@ -16,6 +16,7 @@ from services.catalog import store
 from services.catalog.domain.calendar import Calendar
 from services.catalog.domain.resource import Defect
 from services.catalog.events import Publisher
+from services.catalog.source import SourceUnreachable
 from services.core.avro import Registry
 from services.core.connect import Connect
 from services.core.identity import Role, Token, Viewer, token_of
@@ -40,6 +41,7 @@ class Catalogue:
     registry: Registry
     connect: Connect
     make_topic: Callable[[Topic], None]
+    signal: Callable[[str, str, str], None]
     vault: Fernet
     grants: StateView[dict[str, Any]]
 
@@ -98,6 +100,7 @@ _NAMES = {
     "department": "部门", "system": "信息系统", "resource": "资源", "category": "分类", "division": "行政区划",
     "code-list": "代码集", "version": "版本", "token": "令牌", "notice": "通知", "import": "导入", "clock": "时限",
     "calendar-day": "日历", "policy": "策略", "power": "权力", "service-item": "事项", "data-item": "数据项",
+    "mount": "挂接",
 }  # fmt: skip
 
 
@@ -115,6 +118,12 @@ def taken(what: str, name: object) -> Problem:
         409, f"{what}-exists", Words(f"The {what} exists", f"{zh}已存在"),
         Words(f"There is a {what} {str(name)!r}, or one with its code, already.", f"{zh}“{name}”或其代码已存在。"),
     )  # fmt: skip
+
+
+def unreachable(error: SourceUnreachable) -> Problem:
+    """What a caller is told whose source does not answer: 503, for it may come back."""
+    title, detail = Words("The database cannot be reached", "数据库无法连接"), Words(str(error), f"无法连接：{error}")
+    return Problem(503, "source-unreachable", title, detail, headers={"Retry-After": "30"})
 
 
 def refuse(slug: str, title: Words, defects: Iterable[Defect]) -> None:

@@ -24,11 +24,26 @@ def connector_name(resource: str) -> str:
     return f"mount.{resource}"
 
 
+def slot_name(resource: str) -> str:
+    """The replication slot of a resource's mount, and its publication."""
+    return f"tongshu_{resource}"
+
+
 def connector_config(
-    settings: Settings, source: SourceDatabase, *, resource: str, system: str, schema: str, table: str
+    settings: Settings,
+    source: SourceDatabase,
+    *,
+    resource: str,
+    system: str,
+    schema: str,
+    table: str,
+    signals: bool = False,
 ) -> dict[str, str]:
-    """The connector's configuration; why each value is what it is stands beside it."""
-    slot = f"tongshu_{resource}"
+    """The connector's configuration; why each value is what it is stands beside it.
+
+    With `signals` it listens for signals to read rows again.
+    """
+    slot = slot_name(resource)
     return {
         "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
         "tasks.max": "1",
@@ -53,9 +68,10 @@ def connector_config(
         # money and IDs are never floats
         "decimal.handling.mode": "precise",
         "time.precision.mode": "adaptive_time_microseconds",
-        # a quiet table's slot must not hold the source's log for ever: a message moves it, and no table is needed
+        # a quiet table's slot must not hold the source's log for ever: a message moves it, and no table is needed; one
+        # with a transaction, because a snapshot by signal fails where none was seen
         "heartbeat.interval.ms": "10000",
-        "heartbeat.action.query": "select pg_logical_emit_message(false, 'tongshu', 'heartbeat')",
+        "heartbeat.action.query": "select pg_logical_emit_message(true, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",
         "exactly.once.support": "required",
         # a transaction a poll would cost each change some 20 ms; the relay reads what is not committed yet, too
@@ -67,4 +83,29 @@ def connector_config(
         "topic.creation.default.replication.factor": str(settings.replication_factor),
         "topic.creation.default.partitions": "1",
         **avro_converters(settings),
+        **(_signals(settings, resource) if signals else {}),
+    }
+
+
+def signal_topic(resource: str) -> Topic:
+    """The topic over which the connector of a mount is told to read rows again."""
+    return Topic(f"signal.{resource}", retention_ms=7 * 24 * HOUR_MS)
+
+
+def _signals(settings: Settings, resource: str) -> dict[str, str]:
+    return {
+        # watermarks by transaction number: nothing is written to the source
+        "read.only": "true",
+        "signal.enabled.channels": "kafka",
+        "signal.poll.interval.ms": "1000",
+        "signal.kafka.topic": signal_topic(resource).name,
+        "signal.kafka.bootstrap.servers": settings.kafka_bootstrap,
+        "signal.kafka.poll.timeout.ms": "500",
+        "signal.kafka.groupId": f"connect-signal-{resource}",
+        # the worker's own login is in its JAAS file, so that no password stands here
+        "signal.consumer.security.protocol": "SASL_PLAINTEXT",
+        "signal.consumer.sasl.mechanism": "SCRAM-SHA-512",
+        "incremental.snapshot.chunk.size": "2048",
+        # on a quiet table it is the heartbeat that moves a snapshot on
+        "heartbeat.interval.ms": "2000",
     }

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Date,
@@ -290,6 +291,44 @@ class Acknowledgement(Base):
     department: Mapped[str] = mapped_column(String(40), primary_key=True)
     acknowledged_at: Mapped[datetime | None] = mapped_column(_MOMENT)
     acknowledged_by: Mapped[str | None] = mapped_column(Text)
+
+
+# -- mounts ----------------------------------------------------------------------------------------------------------
+
+
+class MountState(Base):
+    """How the mount of a resource is; `columns` are the source's as they were when `version` was published or mounted.
+
+    `findings` are records of `domain/drift.py`; `stopped` says that the exchange itself has stopped the connector,
+    `signals` that the connector listens for signals, `reread` that rows were missed and are to be read again.
+    """
+
+    __tablename__ = "mount_states"
+    resource: Mapped[str] = mapped_column(ForeignKey(Resource.code), primary_key=True)
+    condition: Mapped[str] = mapped_column(String(10), default="ok")
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)
+    columns: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    version: Mapped[int] = mapped_column(Integer, default=0)
+    stopped: Mapped[bool] = mapped_column(Boolean, default=False)
+    signals: Mapped[bool] = mapped_column(Boolean, default=False)
+    reread: Mapped[bool] = mapped_column(Boolean, default=False)
+    retained_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    checked_at: Mapped[datetime | None] = mapped_column(_MOMENT)
+
+
+class Clearance(Base):
+    """What a mount that ended, or never came to be, may have left in Connect and in its source, to be removed.
+
+    Written before anything is made and deleted when the mount stands, so that whatever crashes, nothing stays behind.
+    """
+
+    __tablename__ = "clearances"
+    resource: Mapped[str] = mapped_column(ForeignKey(Resource.code), primary_key=True)
+    system: Mapped[str] = mapped_column(ForeignKey(InformationSystem.code), primary_key=True)
+    connector_deleted: Mapped[bool] = mapped_column(Boolean, default=False)
+    not_before: Mapped[datetime] = mapped_column(_MOMENT)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(_MOMENT, server_default=func.now())
 
 
 # -- the place's data, and who may call ------------------------------------------------------------------------------

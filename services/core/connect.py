@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -18,6 +19,15 @@ AVRO_CONVERTER = "io.apicurio.registry.utils.converter.AvroConverter"
 
 class ConnectRefused(Exception):
     """Connect did not take a connector, or its task failed; the reason is in Connect's own words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How a connector is: its own state, whether it and its tasks run, and why it or a task has failed, if one has."""
+
+    state: str
+    running: bool
+    failure: str | None
 
 
 class Connect:
@@ -36,14 +46,52 @@ class Connect:
         """Remove the connector; fine if there is none."""
         self._ask("DELETE", f"/connectors/{name}", missing_is_fine=True)
 
-    def failed(self) -> dict[str, str]:
-        """The connectors that have failed, or whose task has, and why."""
+    def remove(self, name: str, timeout: float) -> None:
+        """Remove the connector and where it was in its source, so that another of its name begins anew.
+
+        Fine if there is none; raises ConnectRefused when it does not stop within `timeout` seconds.
+        """
+        if self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True) is None:
+            return
+        self.stop(name)
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True)
+            if status is None or (status["connector"]["state"] == "STOPPED" and not status["tasks"]):
+                break
+            if time.monotonic() > deadline:
+                raise ConnectRefused(f"connector {name} does not stop")
+            time.sleep(0.1)
+        self._ask("DELETE", f"/connectors/{name}/offsets", missing_is_fine=True)
+        self.delete(name)
+
+    def stop(self, name: str) -> None:
+        """End the connector's tasks; it stays, and goes on where it was when it is resumed."""
+        self._ask("PUT", f"/connectors/{name}/stop")
+
+    def resume(self, name: str) -> None:
+        self._ask("PUT", f"/connectors/{name}/resume")
+
+    def restart(self, name: str) -> None:
+        """Start the connector and its tasks again; exactly-once delivery goes on where it was."""
+        self._ask("POST", f"/connectors/{name}/restart?includeTasks=true")
+
+    def position(self, name: str) -> dict[str, Any]:
+        """Where the connector is in its source, as it was last committed; empty where it has not begun."""
+        told = self._ask("GET", f"/connectors/{name}/offsets", missing_is_fine=True) or {"offsets": []}
+        return next((dict(one["offset"]) for one in told["offsets"] if one["offset"]), {})
+
+    def statuses(self) -> dict[str, Status]:
+        """The connectors there are, and how each is."""
         found = {}
         for name, told in self._ask("GET", "/connectors?expand=status").items():
-            parts = [told["status"]["connector"], *told["status"]["tasks"]]
-            for part in parts:
-                if part["state"] == "FAILED":
-                    found[name] = _cause(part.get("trace", ""))
+            connector, tasks = told["status"]["connector"], told["status"]["tasks"]
+            failed = next((part for part in (connector, *tasks) if part["state"] == "FAILED"), None)
+            found[name] = Status(
+                state=str(connector["state"]),
+                running=bool(tasks) and all(part["state"] == "RUNNING" for part in (connector, *tasks)),
+                failure=_cause(failed.get("trace", "")) if failed else None,
+            )
         return found
 
     def restart_failed(self, name: str) -> None:

@@ -210,3 +210,22 @@ _KINDS: dict[str, tuple[Callable[[Mapping[str, Any]], Mask], frozenset[str]]] = 
     "pseudonym": (lambda spec: Pseudonym(), frozenset()),
     "region_to": (lambda spec: RegionTo(_choice(spec, "level", tuple(_REGION_DIGITS))), frozenset({"level"})),
 }
+
+
+_SECRET = Constant("***")
+_NOTHING = Null()
+
+
+def usual(sensitivity: str, item_type: str) -> Mask | None:
+    """The mask under which a value is shown to people who need to see what it looks like, not what it says.
+
+    What is open or internal is shown as it is (None), of a personal text the ends, of a personal date the year, of
+    other personal values nothing, and of a secret not even whether it is there.
+    """
+    if sensitivity in ("open", "internal"):
+        return None
+    if sensitivity != "personal":
+        return _SECRET
+    if item_type == "string":
+        return Keep(1, 1, "*")
+    return DateTo("year") if item_type in ("date", "timestamp") else _NOTHING

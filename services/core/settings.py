@@ -52,6 +52,12 @@ class Settings(BaseSettings):
         default=5,
         description="How often a mount looks for changes: most of a change's delay, against a tenth of a core.",
     )
+    mount_watch_seconds: float = Field(
+        default=10.0, description="How often each mount is compared with its source; drift is told within a minute."
+    )
+    mount_retained_mebibytes: int = Field(
+        default=1_024, description="How much log a source may keep for a mount before that is told as drift."
+    )
     share_partitions: int = Field(
         default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."
     )

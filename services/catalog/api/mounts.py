@@ -2,41 +2,240 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from confluent_kafka import KafkaException
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ConfigDict, Field
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import Name, ResourceOut, Slug, Strict
+from services.catalog.api.forms import MountOut, Name, Plain, ResourceOut, Slug, Strict
 from services.catalog.api.resources import shown
-from services.catalog.catalogue import Catalogue, missing, need, readable, refuse
+from services.catalog.catalogue import Catalogue, missing, need, now, readable, refuse, unreachable
 from services.catalog.connector import change_topic, connector_config, connector_name
-from services.catalog.domain.mount import mount_defects
-from services.catalog.domain.resource import Terms, terms_of
-from services.catalog.publication import tell
-from services.catalog.source import SourceDatabase, SourceUnreachable, TableMissing
+from services.catalog.domain.condition import condition
+from services.catalog.domain.drift import Condition, Kind, Weight, finding_of
+from services.catalog.domain.mapping import Confidence, Reason
+from services.catalog.domain.mount import (
+    Table,
+    TableKind,
+    content_defects,
+    may_be_mounted,
+    mount_defects,
+    nullable_required,
+)
+from services.catalog.domain.resource import Defect, Terms, terms_of
+from services.catalog.drift import first_state
+from services.catalog.mounting import MAKING, clear, end, intend, stands
+from services.catalog.publication import code_lists, draft_of, tell
+from services.catalog.resnapshot import ask
+from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
+from services.catalog.wizard import SAMPLE_ROWS, content_of, look, server_defects
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
 from services.core.connect import ConnectRefused
 from services.core.idempotency import IdempotentRoute
-from services.core.identity import Provider
-from services.core.problems import Problem
-from services.core.words import Words
+from services.core.identity import Provider, Role, Viewer, may
+from services.core.pages import Cursor, Limit, Page, page
+from services.core.problems import Problem, language_of
+from services.core.rowfilter import Filter, FilterError, parse
+from services.core.words import Words, in_language
 
+Watcher = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.PROVIDER, Role.OPS, Role.AUDITOR)]
+Overseers = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR)]
 _CANNOT = Words("The resource cannot be mounted there", "资源不能挂接到此处")
 
 
 class MountForm(Strict):
+    """Which table of which system is to fill the resource."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"system": "public_security", "schema": "population", "table": "person"}]}
+    )
+
     system: Slug
     schema_name: Annotated[Name, Field(alias="schema")]
     table: Name
 
 
-def router(catalogue: Catalogue) -> APIRouter:
-    routes = APIRouter(prefix="/resources", tags=["mounts"], route_class=IdempotentRoute)
+class PreviewForm(MountForm):
+    """A table to try; `columns` tries another column for some items than the draft names."""
 
-    @routes.put("/{code}/mount")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"system": "public_security", "schema": "population", "table": "person", "columns": {"name": "xm"}}
+            ]
+        }
+    )
+
+    columns: Annotated[dict[Slug, Name], Field(default_factory=dict, max_length=2_000)]
+
+
+class FindingOut(Strict):
+    """What is not as it should be with a mount: `object` names it, `items` are the information items it touches."""
+
+    kind: Kind
+    object: Annotated[str, Field(examples=["population.person.name"])]
+    weight: Annotated[Weight, Field(description="`stop` ends delivery until it is mended.")]
+    items: list[str]
+    detail: str
+    since: datetime | None
+    last_seen: datetime | None
+
+
+class MountStatus(Strict):
+    """How a mount is. `checked_at` is when its source was last looked at, null before the first time."""
+
+    resource: str
+    department: str
+    mount: MountOut
+    condition: Condition
+    checked_at: datetime | None
+    retained_bytes: Annotated[int | None, Field(description="How much log the source keeps for it.")]
+    findings: list[FindingOut]
+
+
+class ClearanceOut(Strict):
+    """Remains of a mount that are still to be removed from a source, and why they could not be yet."""
+
+    resource: str
+    system: str
+    connector_deleted: bool
+    not_before: datetime
+    error: str | None
+    created_at: datetime
+
+
+class ResnapshotForm(Strict):
+    """Which rows to read again: those that a row filter over key items matches, all without one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"filter": 'id_number starts with "3206"'}, {}]})
+
+    filter: Annotated[str, Field(min_length=1, max_length=4_000), Plain] | None = None
+
+
+class ResnapshotOut(Strict):
+    """The signal that was sent, and the filter as it was understood."""
+
+    id: str
+    filter: str | None
+
+
+class ColumnOut(Strict):
+    name: str
+    type: str
+    nullable: bool
+    key: bool
+    comment: str | None
+
+
+class ProposalOut(Strict):
+    """The column proposed for an item, why, and how sure that is; null where there is none to propose."""
+
+    item: str
+    column: str | None
+    reason: Reason | None
+    confidence: Confidence | None
+
+
+class DefectOut(Strict):
+    pointer: str
+    detail: str
+
+
+class RuleTriedOut(Strict):
+    rule: str
+    severity: str
+    items: list[str]
+    broken: Annotated[int, Field(description="Rows of the sample that break it.")]
+    detail: str
+
+
+class PreviewOut(Strict):
+    """What mounting would meet. `rows` are masked by the items' sensitivity; nothing else of the table is shown."""
+
+    kind: TableKind
+    comment: str | None
+    columns: list[ColumnOut]
+    proposals: list[ProposalOut]
+    defects: Annotated[list[DefectOut], Field(description="What keeps the resource from being mounted.")]
+    warnings: list[DefectOut]
+    rows: list[dict[str, Any]]
+    sampled: int
+    rules: list[RuleTriedOut]
+
+
+def router(catalogue: Catalogue) -> APIRouter:
+    routes = APIRouter(tags=["mounts"], route_class=IdempotentRoute)
+
+    def own(session: Session, viewer: Viewer, request: Request, code: str, *, lock: bool = False) -> store.Resource:
+        """The resource, if the viewer mounts for its department."""
+        query = readable(viewer).where(store.Resource.code == code)
+        resource = session.scalars(query.with_for_update() if lock else query).one_or_none()
+        if resource is None:
+            raise missing("resource", code)
+        if not viewer.provides_for(resource.department):
+            why = Words("You mount resources of your own department only.", "只能挂接本部门的资源。")
+            raise identity.refuse(request, viewer, why)
+        return resource
+
+    @routes.post("/resources/{code}/mount/preview")
+    def preview_mount(code: str, form: PreviewForm, viewer: Provider, request: Request) -> PreviewOut:
+        """Try a table for a resource: its columns, a proposed mapping, all defects, ten masked rows, the rules' result.
+
+        The draft is tried, or what is in force where there is none. Nothing is changed, here or there.
+        """
+        language = language_of(request)
+        with catalogue.session() as session:
+            resource = own(session, viewer, request, code)
+            system = need(session, store.InformationSystem, form.system, "system")
+            _same_department(resource, system)
+            terms = draft_of(resource) if resource.draft or not resource.published else terms_of(resource.published)
+            lists = code_lists(session)
+        terms = _with_columns(terms, form.columns)
+        try:
+            with source_of(system, catalogue.vault).reading() as reading:
+                found = look(reading, terms, form.schema_name, form.table, lists, now())
+        except TableMissing as error:
+            raise _no_table(error) from error
+        except SourceUnreachable as error:
+            raise unreachable(error) from error
+
+        def told(defects: Sequence[Defect]) -> list[DefectOut]:
+            return [DefectOut(pointer=one.pointer, detail=in_language(one.detail, language)) for one in defects]
+
+        return PreviewOut(
+            kind=found.table.kind,
+            comment=found.table.comment,
+            columns=[
+                ColumnOut(
+                    name=one.name, type=one.type, nullable=one.nullable, key=one.name in found.table.key,
+                    comment=one.comment,
+                )
+                for one in found.table.columns.values()
+            ],
+            proposals=[ProposalOut.model_validate(one) for one in found.proposals],
+            defects=told(found.defects),
+            warnings=told(found.warnings),
+            rows=[dict(row) for row in found.rows],
+            sampled=found.sampled,
+            rules=[
+                RuleTriedOut(
+                    rule=one.rule, severity=one.severity, items=list(one.items), broken=one.broken,
+                    detail=in_language(one.words, language),
+                )
+                for one in found.rules
+            ],
+        )  # fmt: skip
+
+    @routes.put("/resources/{code}/mount")
     def mount_resource(
         code: str, form: MountForm, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
     ) -> ResourceOut:
@@ -45,27 +244,20 @@ def router(catalogue: Catalogue) -> APIRouter:
         The resource is marked as mounted only then; a connector that will not run is removed again.
         """
         with catalogue.session() as session:
-            resource = session.scalars(readable(viewer).where(store.Resource.code == code)).one_or_none()
-            if resource is None:
-                raise missing("resource", code)
-            if not viewer.provides_for(resource.department):
-                why = Words("You mount resources of your own department only.", "只能挂接本部门的资源。")
-                raise identity.refuse(request, viewer, why)
+            resource = own(session, viewer, request, code)
             system = need(session, store.InformationSystem, form.system, "system")
         require_match(if_match, resource.revision)
         terms = _mountable(resource, system)
-        source = SourceDatabase(
-            host=system.host,
-            port=system.port,
-            database=system.database,
-            username=system.username,
-            password=catalogue.vault.decrypt(system.password).decode(),
-        )
+        source = source_of(system, catalogue.vault)
         try:
-            table = source.describe(form.schema_name, form.table)
-        except (SourceUnreachable, TableMissing) as error:
-            raise Problem(422, "mount-invalid", _CANNOT, str(error)) from error
-        refuse("mount-invalid", _CANNOT, mount_defects(terms, table))
+            with source.reading() as reading:
+                table = reading.describe(form.schema_name, form.table)
+                refuse("mount-invalid", _CANNOT, _defects(reading, terms, table))
+        except TableMissing as error:
+            raise _no_table(error) from error
+        except SourceUnreachable as error:
+            raise unreachable(error) from error
+        _prepare(catalogue, code, system.code)
         topic = change_topic(catalogue.settings, system.code, form.schema_name, form.table)
         catalogue.make_topic(topic)
         connector = connector_name(code)
@@ -79,37 +271,243 @@ def router(catalogue: Catalogue) -> APIRouter:
             )  # fmt: skip
             catalogue.connect.wait_until_running(connector, 60)
         except ConnectRefused as error:
-            catalogue.connect.delete(connector)
+            _abandon(catalogue, code, system.code)
             title = Words("The connector does not run", "连接器无法运行")
-            raise Problem(502, "connector-failed", title, str(error)) from error
+            detail = Words(f"{connector}: {error}", f"{connector}：{error}")
+            raise Problem(502, "connector-failed", title, detail) from error
         where = {"kind": "table", **form.model_dump(by_alias=True), "topic": topic.name, "connector": connector}
+        try:
+            with catalogue.session() as session, session.begin():
+                kept = session.get_one(store.Resource, code, with_for_update=True)
+                _mountable(kept, system)  # it may have been withdrawn while the connector came up
+                stands(session, code, system.code)
+                session.add(first_state(code, kept.version, table))
+                kept.mount = where
+                kept.revision += 1
+                session.flush()
+                tell(catalogue, session, kept, "resource_mounted")
+                facts = {name: str(value) for name, value in where.items()}
+                catalogue.publisher.happened(session, "resource_mounted", code, kept.department, viewer.name, facts)
+                response.headers["ETag"] = etag(kept.revision)
+                return shown(session, viewer, kept)
+        except Problem:
+            _abandon(catalogue, code, system.code)
+            raise
+
+    @routes.delete("/resources/{code}/mount")
+    def unmount_resource(
+        code: str, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
+    ) -> ResourceOut:
+        """Untie a resource from its table: nothing of it flows any more, and the source keeps no log for it.
+
+        Connector, slot and publication are removed at once, or as soon as the source answers again.
+        """
         with catalogue.session() as session, session.begin():
-            kept = session.get_one(store.Resource, code, with_for_update=True)
-            if kept.published is None:
-                catalogue.connect.delete(connector)
-            _mountable(kept, system)  # it may have been withdrawn or mounted while the connector came up
-            kept.mount = where
-            kept.revision += 1
+            resource = own(session, viewer, request, code, lock=True)
+            if resource.mount is None:
+                raise missing("mount", code)
+            require_match(if_match, resource.revision)
+            system = end(catalogue, session, viewer, resource)
+            resource.revision += 1
             session.flush()
-            tell(catalogue, session, kept, "resource_mounted")
-            facts = {name: str(value) for name, value in where.items()}
-            catalogue.publisher.happened(session, "resource_mounted", code, kept.department, viewer.name, facts)
-            response.headers["ETag"] = etag(kept.revision)
-            return shown(session, viewer, kept)
+            if resource.published is not None:
+                tell(catalogue, session, resource, "resource_unmounted")
+            response.headers["ETag"] = etag(resource.revision)
+            done = shown(session, viewer, resource)
+        if system is not None:
+            clear(catalogue, code, system)
+        return done
+
+    @routes.get("/resources/{code}/mount")
+    def read_mount(code: str, viewer: Watcher, request: Request) -> MountStatus:
+        """How the mount of a resource is: what has drifted, since when, and whether it was stopped for that."""
+        language = language_of(request)
+        with catalogue.session() as session:
+            resource = session.scalars(readable(viewer).where(store.Resource.code == code)).one_or_none()
+            if resource is None:
+                raise missing("resource", code)
+            if not (viewer.sees_all() or Role.OPS in viewer.roles or viewer.provides_for(resource.department)):
+                why = Words("You see mounts of your own department only.", "只能查看本部门的挂接。")
+                raise identity.refuse(request, viewer, why)
+            if resource.mount is None:
+                raise missing("mount", code)
+            return _status(resource, session.get(store.MountState, code), language)
+
+    @routes.post("/resources/{code}/mount/resnapshot", status_code=202)
+    def resnapshot_mount(code: str, form: ResnapshotForm, viewer: Provider, request: Request) -> ResnapshotOut:
+        """Have rows of the mounted table read again, all or those a filter over key items matches.
+
+        Changes go on flowing meanwhile, and nothing is written to the source. Consumers get the rows as reads.
+        """
+        with catalogue.session() as session, session.begin():
+            resource = own(session, viewer, request, code, lock=True)
+            state = session.get(store.MountState, code)
+            if resource.mount is None or resource.published is None or state is None:
+                raise missing("mount", code)
+            if state.condition == Condition.STOPPED.value:
+                detail = Words(
+                    f"The mount of {code} is stopped: {resource.mount.get('halted')}", "挂接已停止，请先修复。"
+                )
+                raise Problem(409, "mount-stopped", Words("The mount is stopped", "挂接已停止"), detail)
+            terms = terms_of(resource.published)
+            wanted = _row_filter(terms, form.filter) if form.filter is not None else None
+            try:
+                where = _where(catalogue, session, resource, terms, wanted) if wanted else None
+                signal_id = ask(catalogue, session, resource, state, where, patience_seconds=30)
+            except SourceUnreachable as error:
+                raise unreachable(error) from error
+            except (ConnectRefused, KafkaException) as error:
+                title = Words("The connector does not listen", "连接器无法接收信号")
+                detail = Words(f"{connector_name(code)}: {error}", f"{connector_name(code)}：{error}")
+                raise Problem(502, "connector-failed", title, detail) from error
+            facts = {"id": signal_id, "rows": "some" if wanted else "all"}
+            catalogue.publisher.happened(session, "mount_reread", code, resource.department, viewer.name, facts)
+        return ResnapshotOut(id=signal_id, filter=str(wanted) if wanted else None)
+
+    @routes.get("/mounts")
+    def list_mounts(
+        viewer: Overseers,
+        request: Request,
+        condition: Annotated[Condition | None, Query(description="Only those that are so.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Page[MountStatus]:
+        """How all mounts are, for whoever runs the exchange."""
+        language = language_of(request)
+        query = select(store.MountState)
+        if condition is not None:
+            query = query.where(store.MountState.condition == condition.value)
+        with catalogue.session() as session:
+            rows, following = page(session, query, [store.MountState.resource], limit, cursor)
+            resources = {row.resource: session.get_one(store.Resource, row.resource) for row in rows}
+            return Page(items=[_status(resources[row.resource], row, language) for row in rows], next=following)
+
+    @routes.get("/clearances")
+    def list_clearances(viewer: Overseers) -> list[ClearanceOut]:
+        """What mounts that ended have left in their sources and could not be removed yet, the oldest 500."""
+        query = select(store.Clearance).order_by(store.Clearance.created_at).limit(500)
+        with catalogue.session() as session:
+            return [ClearanceOut.model_validate(row) for row in session.scalars(query)]
 
     return routes
 
 
-def _mountable(resource: store.Resource, system: store.InformationSystem) -> Terms:
-    if resource.published is None:
-        detail = Words("Only what is published is mounted.", "资源发布后才能挂接。")
-        raise Problem(409, "not-published", _CANNOT, detail)
+def _row_filter(terms: Terms, text: str) -> Filter:
+    """The filter that `text` says; raises a 422 problem unless it is one over key items."""
+    try:
+        found = parse(text)
+        found.check({item.name: item.type.value for item in terms.items if item.key})
+    except FilterError as error:
+        detail = Words(f"is no filter over key items: {error}", f"不是针对主键信息项的有效筛选条件：{error}")
+        refuse("filter-invalid", Words("The filter is not valid", "筛选条件无效"), [Defect("/filter", detail)])
+        raise
+    return found
+
+
+def _where(catalogue: Catalogue, session: Session, resource: store.Resource, terms: Terms, wanted: Filter) -> str:
+    """The filter in the source's SQL; raises SourceUnreachable, and a 422 problem when the table is gone."""
+    mount = resource.mount or {}
+    system = session.get_one(store.InformationSystem, mount["system"])
+    try:
+        with source_of(system, catalogue.vault).reading() as reading:
+            table = reading.describe(mount["schema"], mount["table"])
+    except TableMissing as error:
+        raise _no_table(error) from error
+    columns = {item.name: table.columns[item.column] for item in terms.items if item.column in table.columns}
+    if gone := sorted(wanted.items() - set(columns)):
+        detail = Words(f"the column of {', '.join(gone)} is gone", f"{'、'.join(gone)} 的字段已不存在")
+        refuse("filter-invalid", Words("The filter is not valid", "筛选条件无效"), [Defect("/filter", detail)])
+    return condition(wanted, columns)
+
+
+def _prepare(catalogue: Catalogue, code: str, system: str) -> None:
+    """Put on record that a mount is being made; raises a 409 problem while what was before it is not cleared."""
+    with catalogue.session() as session:
+        query = select(store.Clearance).where(store.Clearance.resource == code)
+        left = [(one.system, one.connector_deleted, one.not_before) for one in session.scalars(query)]
+    for where, connector_deleted, not_before in left:
+        if connector_deleted and where != system:
+            continue
+        # what is due far from now is the record of another request that makes a mount just now
+        reason = "" if not_before > now() + MAKING / 2 else clear(catalogue, code, where)
+        if reason is not None:
+            title = Words("An earlier mount is not cleared away yet", "先前的挂接尚未清理完毕")
+            detail = Words(
+                f"Resource {code} is being mounted or unmounted at {where}; try again in a while. {reason}".strip(),
+                f"资源 {code} 在 {where} 上的挂接正在建立或清理，请稍后重试。{reason}",
+            )
+            raise Problem(409, "mount-clearing", title, detail, headers={"Retry-After": "30"})
+    try:
+        with catalogue.session() as session, session.begin():
+            intend(session, code, system)
+    except IntegrityError as error:
+        detail = Words(f"Resource {code} is being mounted.", f"资源 {code} 正在挂接。")
+        raise Problem(409, "mount-clearing", Words("It is being mounted", "正在挂接"), detail) from error
+
+
+def _abandon(catalogue: Catalogue, code: str, system: str) -> None:
+    """Take away again what was made for a mount that will not be; what cannot be now, the watch will."""
+    with catalogue.session() as session, session.begin():
+        clearance = session.get(store.Clearance, (code, system), with_for_update=True)
+        if clearance is not None:
+            clearance.not_before = now()
+    clear(catalogue, code, system)
+
+
+def _status(resource: store.Resource, state: store.MountState | None, language: str) -> MountStatus:
+    findings = [finding_of(one) for one in state.findings] if state else []
+    return MountStatus(
+        resource=resource.code,
+        department=resource.department,
+        mount=MountOut.model_validate(resource.mount or {}),
+        condition=Condition(state.condition) if state else Condition.OK,
+        checked_at=state.checked_at if state else None,
+        retained_bytes=state.retained_bytes if state else None,
+        findings=[
+            FindingOut(
+                kind=one.kind, object=one.object, weight=one.weight, items=list(one.items),
+                detail=in_language(one.words, language), since=one.since, last_seen=one.last_seen,
+            )
+            for one in findings
+        ],
+    )  # fmt: skip
+
+
+def _no_table(error: TableMissing) -> Problem:
+    return Problem(422, "mount-invalid", _CANNOT, Words(str(error), f"没有该表：{error}"))
+
+
+def _with_columns(terms: Terms, columns: dict[str, str]) -> Terms:
+    """The terms with other columns under these items; raises a 422 problem for an item that is not there."""
+    unknown = sorted(set(columns) - {item.name for item in terms.items})
+    detail = Words("the resource has no such item", "该资源没有此信息项")
+    refuse("mount-invalid", _CANNOT, [Defect(f"/columns/{name}", detail) for name in unknown])
+    return replace(terms, items=[replace(item, column=columns.get(item.name, item.column)) for item in terms.items])
+
+
+def _defects(reading: Reading, terms: Terms, table: Table) -> list[Defect]:
+    """All that keeps the resource from being mounted, as the wizard would tell it."""
+    defects = mount_defects(terms, table) + server_defects(reading.readiness())[0]
+    if not may_be_mounted(terms):
+        return defects
+    sample = reading.sample(table, nullable_required(terms, table), SAMPLE_ROWS)
+    return defects + content_defects(terms, table, content_of(reading, terms, table, {}, sample))[0]
+
+
+def _same_department(resource: store.Resource, system: store.InformationSystem) -> None:
     if system.department != resource.department:
         detail = Words(
             f"System {system.code} belongs to {system.department}, resource {resource.code} to {resource.department}.",
             f"信息系统 {system.code} 属于 {system.department}，资源 {resource.code} 属于 {resource.department}。",
         )
         raise Problem(422, "mount-invalid", _CANNOT, detail)
+
+
+def _mountable(resource: store.Resource, system: store.InformationSystem) -> Terms:
+    if resource.published is None:
+        detail = Words("Only what is published is mounted.", "资源发布后才能挂接。")
+        raise Problem(409, "not-published", _CANNOT, detail)
+    _same_department(resource, system)
     if resource.mount is not None:
         topic = resource.mount["topic"]
         detail = Words(f"Resource {resource.code} is mounted on {topic} already.", f"资源已挂接到 {topic}。")

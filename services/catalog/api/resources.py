@@ -29,11 +29,11 @@ from services.catalog.api.forms import (
     form_of,
 )
 from services.catalog.catalogue import Catalogue, missing, need, now, readable, refuse, taken, today
-from services.catalog.connector import connector_name
 from services.catalog.domain.contract import change
 from services.catalog.domain.difference import Kind, differences
 from services.catalog.domain.lifecycle import EDITABLE, TRANSITIONS, Action, State
 from services.catalog.domain.resource import Defect, Grade, Terms, entry_defects, terms_of
+from services.catalog.mounting import clear, end
 from services.catalog.publication import (
     code_lists,
     defects_of,
@@ -49,7 +49,6 @@ from services.catalog.publication import (
 )
 from services.core import identity, quality
 from services.core.conditional import IfMatch, etag, require_match
-from services.core.connect import ConnectRefused
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone, Insider, Provider, Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
@@ -289,22 +288,12 @@ def router(catalogue: Catalogue) -> APIRouter:
                 why = Words(f"The step {form.action} of this resource is not yours.", "您无权对该资源执行此步骤。")
                 raise identity.refuse(request, viewer, why)
             require_match(if_match, resource.revision)
-            mounted = resource.mount
             take(catalogue, session, viewer, resource, form.action, form.reason)
-            if form.action is Action.WITHDRAW:
-                resource.mount = None
+            left = end(catalogue, session, viewer, resource) if form.action is Action.WITHDRAW else None
             session.flush()
             done = answer(session, viewer, resource, response)
-        if form.action is Action.WITHDRAW and mounted and mounted.get("connector"):
-            try:
-                catalogue.connect.delete(connector_name(code))
-            except ConnectRefused as error:
-                detail = Words(
-                    f"The resource is withdrawn and nothing is delivered, but its connector still runs: {error}",
-                    f"资源已撤销、不再供数，但其连接器未能停止：{error}",
-                )
-                title = Words("The connector still runs", "连接器未停止")
-                raise Problem(502, "connector-left", title, detail) from error
+        if left is not None:
+            clear(catalogue, code, left)
         return done
 
     @routes.post("/{code}/grade")

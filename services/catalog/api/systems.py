@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog import store
 from services.catalog.api.forms import Name, Note, Slug, Strict
-from services.catalog.catalogue import Catalogue, need, taken
-from services.catalog.source import SourceDatabase, SourceUnreachable
+from services.catalog.catalogue import Catalogue, need, taken, unreachable
+from services.catalog.domain.mount import TableKind
+from services.catalog.source import MAX_TABLES, SourceDatabase, SourceUnreachable, source_of
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
 from services.core.idempotency import IdempotentRoute
@@ -56,6 +58,26 @@ class SystemChange(Strict):
     name: Name
     description: Note | None = None
     protection_level: Level | None = None
+
+
+class TableOut(Strict):
+    """A table or view of a system, as its database describes it; `rows` is the database's own estimate."""
+
+    schema_name: Annotated[str, Field(alias="schema", examples=["population"])]
+    table: Annotated[str, Field(examples=["person"])]
+    kind: TableKind
+    rows: int | None
+    key: Annotated[list[str], Field(description="Columns of the primary key.", examples=[["id_number"]])]
+    replica_identity: Annotated[str, Field(description="A mount needs `full`.", examples=["full"])]
+    readable: Annotated[bool, Field(description="Whether the system's user may read all of it.")]
+    comment: str | None
+
+
+class TablesOut(Strict):
+    """Tables by schema and name; `truncated` says that there are more: ask for a schema, or a part of the name."""
+
+    tables: list[TableOut]
+    truncated: bool
 
 
 def router(catalogue: Catalogue) -> APIRouter:
@@ -126,5 +148,31 @@ def router(catalogue: Catalogue) -> APIRouter:
             catalogue.publisher.happened(session, "system_changed", code, found.department, viewer.name, facts)
             response.headers["ETag"] = etag(found.revision)
             return SystemOut.model_validate(found)
+
+    @routes.get("/{code}/tables")
+    def list_tables(
+        code: str,
+        viewer: Provider,
+        request: Request,
+        schema: Annotated[str | None, Query(max_length=200, description="Only this schema.")] = None,
+        name: Annotated[str | None, Query(max_length=200, description="A part of the table's name.")] = None,
+    ) -> TablesOut:
+        """The tables and views of a system that its user may see, to choose from when mounting; no row is read."""
+        with catalogue.session() as session:
+            system = need(session, store.InformationSystem, code, "system")
+        if not viewer.provides_for(system.department):
+            why = Words("You look into systems of your own department only.", "只能查看本部门的信息系统。")
+            raise identity.refuse(request, viewer, why)
+        if "\0" in f"{schema}{name}":
+            return TablesOut(tables=[], truncated=False)
+        try:
+            with source_of(system, catalogue.vault).reading() as reading:
+                found = reading.tables(schema, name)
+        except SourceUnreachable as error:
+            raise unreachable(error) from error
+        return TablesOut(
+            tables=[TableOut(**{**asdict(one), "key": list(one.key)}) for one in found[:MAX_TABLES]],
+            truncated=len(found) > MAX_TABLES,
+        )
 
     return routes

@@ -1,0 +1,262 @@
+"""The watch over the mounts: each is compared with its source, contract and connector, and stopped only if it must be.
+
+What it finds is kept with the mount (`store.MountState`) and told once a change. It is safe to run more than once at a
+time: whoever looks second finds what the first has written.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+import structlog
+from confluent_kafka import KafkaException
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from services.catalog import mounting, store
+from services.catalog.catalogue import Catalogue, now
+from services.catalog.connector import connector_name, slot_name
+from services.catalog.domain import drift
+from services.catalog.domain.drift import Condition, Finding, Kind, Seen, Weight
+from services.catalog.domain.mount import Column, Table
+from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
+from services.catalog.publication import tell
+from services.catalog.resnapshot import ask, config_of
+from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
+from services.core.connect import ConnectRefused
+from services.core.words import Words
+
+log = structlog.get_logger()
+
+_AT_ONCE = 4
+_PATIENCE_SECONDS = 5.0
+_UNFIT_TO_READ = frozenset({Kind.CONNECTOR_FAILED, Kind.SLOT_LOST})
+_BY = "exchange"
+
+Failures = Callable[[], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    """Where a mounted resource's table is."""
+
+    resource: str
+    schema: str
+    table: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+class DriftWatch(threading.Thread):
+    """Looks after all mounts until the process ends; `failures` tells which connectors keep failing, and why."""
+
+    def __init__(self, catalogue: Catalogue, failures: Failures) -> None:
+        super().__init__(name="mount watch", daemon=True)
+        self._catalogue, self._failures = catalogue, failures
+
+    def run(self) -> None:
+        every = self._catalogue.settings.mount_watch_seconds
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="mount watch") as pool:
+            while True:
+                begun = time.monotonic()
+                try:
+                    self._round(pool)
+                    mounting.clear_due(self._catalogue)
+                except SQLAlchemyError as error:
+                    log.warning("mounts cannot be watched just now", reason=type(error).__name__)
+                except Exception:
+                    log.exception("the watch over the mounts failed, and goes on")
+                time.sleep(max(0.5, every - (time.monotonic() - begun)))
+
+    def _round(self, pool: ThreadPoolExecutor) -> None:
+        by_system: dict[str, list[_Mount]] = {}
+        with self._catalogue.session() as session:
+            query = select(store.Resource.code, store.Resource.mount).where(store.Resource.mount.is_not(None))
+            for code, mount in session.execute(query):
+                if mount.get("kind", "table") == MountKind.TABLE:
+                    by_system.setdefault(mount["system"], []).append(_Mount(code, mount["schema"], mount["table"]))
+        # asked after the mounts: a connector is there before its mount is
+        try:
+            connectors: Collection[str] | None = self._catalogue.connect.statuses().keys()
+        except ConnectRefused:
+            connectors = None
+        failures = self._failures()
+        looks = [
+            pool.submit(self._look_at, system, mounts, connectors, failures) for system, mounts in by_system.items()
+        ]
+        for look in looks:
+            look.result()
+
+    def _look_at(
+        self, system: str, mounts: Sequence[_Mount], connectors: Collection[str] | None, failures: Mapping[str, str]
+    ) -> None:
+        for mount, seen in self._see(system, mounts):
+            found = [] if connectors is None else _of_connector(mount.resource, connectors, failures)
+            self._settle(mount, seen, found, connectors is not None)
+
+    def _see(self, system: str, mounts: Sequence[_Mount]) -> list[tuple[_Mount, Seen | Words]]:
+        """What a system holds of each mount; words say why one could not be looked at."""
+        with self._catalogue.session() as session:
+            source = source_of(session.get_one(store.InformationSystem, system), self._catalogue.vault)
+        try:
+            with source.reading() as reading:
+                return [(mount, _seen(reading, mount)) for mount in mounts]
+        except SourceUnreachable as error:
+            return [(mount, _unseen(error)) for mount in mounts]
+
+    def _settle(self, mount: _Mount, seen: Seen | Words, connector: Sequence[Finding], connect_told: bool) -> None:
+        """Judge what was seen, keep it, tell it, and stop, resume or mend the mount as it needs."""
+        catalogue, moment = self._catalogue, now()
+        with catalogue.session() as session, session.begin():
+            resource = session.get(store.Resource, mount.resource, with_for_update=True)
+            if resource is None or resource.mount is None or resource.published is None:
+                return
+            if (resource.mount["schema"], resource.mount["table"]) != (mount.schema, mount.table):
+                return
+            state = session.get(store.MountState, mount.resource)
+            if state is None:
+                state = first_state(mount.resource, resource.version, None)
+                session.add(state)
+            terms = terms_of(resource.published)
+            known = [drift.finding_of(one) for one in state.findings]
+            found = list(connector)
+            if not connect_told:
+                found += [one for one in known if one.kind in (Kind.CONNECTOR_FAILED, Kind.CONNECTOR_GONE)]
+            if isinstance(seen, Words):
+                unreachable = Finding(
+                    kind=Kind.SOURCE_UNREACHABLE, object=resource.mount["system"], weight=Weight.WARN, words=seen
+                )
+                found = [*drift.kept(known), *drift.remember(known, [unreachable, *found], moment)]
+            else:
+                found = drift.remember(known, [*self._compare(resource, state, terms, mount, seen), *found], moment)
+                state.retained_bytes, state.checked_at = seen.slot.retained_bytes if seen.slot else None, moment
+            condition = drift.condition_of(found)
+            kinds = {one.kind for one in found}
+            try:
+                self._steer(session, resource, state, condition, kinds, looked=isinstance(seen, Seen))
+            except (ConnectRefused, KafkaException) as refused:
+                # what was found is kept and told all the same; the next look tries again
+                log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
+            self._tell(session, resource, known, found, condition)
+            state.condition, state.findings = condition.value, [drift.record_of(one) for one in found]
+
+    def _compare(
+        self, resource: store.Resource, state: store.MountState, terms: Terms, mount: _Mount, seen: Seen
+    ) -> list[Finding]:
+        if seen.table is not None and (state.columns is None or state.version != resource.version):
+            take_baseline(state, resource.version, seen.table)
+        baseline = {name: Column(**column) for name, column in (state.columns or {}).items()}
+        limit = self._catalogue.settings.mount_retained_mebibytes << 20
+        return drift.compare(terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit)
+
+    def _steer(
+        self,
+        session: Session,
+        resource: store.Resource,
+        state: store.MountState,
+        condition: Condition,
+        kinds: set[Kind],
+        *,
+        looked: bool,
+    ) -> None:
+        """Stop what must not flow, let flow again what may, and make again what is only missing."""
+        connect, name = self._catalogue.connect, connector_name(resource.code)
+        if condition is Condition.STOPPED:
+            if not state.stopped and Kind.CONNECTOR_GONE not in kinds:
+                connect.stop(name)
+                state.stopped = True
+                log.warning("mount stopped", resource=resource.code)
+            return
+        if not looked:
+            return
+        if Kind.CONNECTOR_GONE in kinds:
+            connect.put(name, config_of(self._catalogue, session, resource, signals=state.signals))
+            state.stopped = False
+        elif state.stopped:
+            connect.resume(name)
+            # what was written meanwhile is in the log as the table was then, which may not fit the contract
+            state.stopped, state.reread = False, True
+            log.info("mount resumed", resource=resource.code)
+        elif kinds & {Kind.PUBLICATION_GONE, Kind.SLOT_GONE}:
+            # the connector makes both when it starts, and only then; what was written meanwhile is in no stream
+            connect.restart(name)
+            state.reread = True
+        elif state.reread and not kinds & _UNFIT_TO_READ:
+            ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS)
+            state.reread = False
+            log.info("rows are read again", resource=resource.code)
+
+    def _tell(
+        self,
+        session: Session,
+        resource: store.Resource,
+        known: Sequence[Finding],
+        found: Sequence[Finding],
+        condition: Condition,
+    ) -> None:
+        what = drift.told(known, found)
+        if what is None:
+            return
+        facts = {"condition": condition.value, "system": str((resource.mount or {})["system"])}
+        facts |= {f"{one.kind.value} {one.object}": str(one.words) for one in found}
+        self._catalogue.publisher.happened(session, what.value, resource.code, resource.department, _BY, facts)
+        stops = [one for one in found if one.weight is Weight.STOP]
+        halted = "; ".join(str(one.words) for one in stops) or None
+        items = sorted({item for one in stops for item in one.items})
+        mount = mount_of(resource.mount or {})
+        if (mount.halted, list(mount.halted_items)) != (halted, items):
+            resource.mount = {**(resource.mount or {}), "halted": halted, "halted_items": items}
+            resource.revision += 1
+            session.flush()
+            tell(self._catalogue, session, resource, what.value)
+
+
+def take_baseline(state: store.MountState, version: int, table: Table) -> None:
+    """Keep the columns as they are: from here on, drift is what differs from them."""
+    state.columns = {name: asdict(column) for name, column in table.columns.items()}
+    state.version = version
+
+
+def first_state(resource: str, version: int, table: Table | None) -> store.MountState:
+    """How a mount is that has just been made on `table`, or was made before such states were kept (None)."""
+    state = store.MountState(
+        resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, signals=False,
+        reread=False,
+    )  # fmt: skip
+    if table is not None:
+        take_baseline(state, version, table)
+    return state
+
+
+def _seen(reading: Reading, mount: _Mount) -> Seen | Words:
+    name = slot_name(mount.resource)
+    try:
+        published, slot = reading.published(name, mount.schema, mount.table), reading.slot(name)
+        return Seen(table=reading.describe(mount.schema, mount.table), published=published, slot=slot)
+    except TableMissing:
+        return Seen(table=None, published=published, slot=slot)
+    except SourceUnreachable as error:
+        return _unseen(error)
+
+
+def _unseen(error: SourceUnreachable) -> Words:
+    return Words(f"the source cannot be looked at: {error}", f"无法查看来源数据库：{error}")
+
+
+def _of_connector(resource: str, connectors: Collection[str], failures: Mapping[str, str]) -> list[Finding]:
+    name = connector_name(resource)
+    if name not in connectors:
+        words = Words(f"connector {name} is gone from Connect", f"连接器 {name} 已不在 Connect 中")
+        return [Finding(kind=Kind.CONNECTOR_GONE, object=name, weight=Weight.WARN, words=words)]
+    if name in failures:
+        reason = failures[name]
+        words = Words(f"connector {name} keeps failing: {reason}", f"连接器 {name} 反复失败：{reason}")
+        return [Finding(kind=Kind.CONNECTOR_FAILED, object=name, weight=Weight.WARN, words=words)]
+    return []
