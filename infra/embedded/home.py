@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import shutil
 import socket
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ PORTS = (
     "sources",
 )
 LEAST_FREE_BYTES = 2 * 1024**3
+_LOWEST_PORT, _PORTS_TO_CHOOSE_FROM = 10_240, 1_000
 
 
 class HomeProblem(Exception):
@@ -221,17 +223,23 @@ def _record(home: Home) -> None:
 
 
 def _free_ports(parts: list[str]) -> dict[str, int]:
-    """A free port for each of `parts`, all different: they are held together while they are chosen."""
-    held = []
+    """A free port for each of `parts`, all different.
+
+    None that the system gives to outgoing connections: one of those could take it before its part does, or while its
+    part is started again.
+    """
+    begin, end = _LOWEST_PORT, _first_outgoing_port()
+    if end - begin < _PORTS_TO_CHOOSE_FROM:
+        begin, end = 49_152, 65_536  # IANA's dynamic ports: what is left when the system gives out nearly all
+    candidates = (port for port in random.sample(range(begin, end), end - begin) if _is_free(port))
+    return dict(zip(parts, candidates, strict=False))
+
+
+def _first_outgoing_port() -> int:
     try:
-        for _ in parts:
-            one = socket.socket()
-            one.bind(("127.0.0.1", 0))
-            held.append(one)
-        return {part: one.getsockname()[1] for part, one in zip(parts, held, strict=True)}
-    finally:
-        for one in held:
-            one.close()
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 32_768
 
 
 def _is_free(port: int) -> bool:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -129,6 +130,11 @@ def test_it_listens_on_loopback_only(shop: Shop) -> None:
     }
     assert {ip for ip, _ in listening} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert set(shop.home.ports.values()) - {shop.home.ports["controller"]} <= {port for _, port in listening}
+
+
+def test_its_ports_are_none_that_outgoing_connections_are_given(shop: Shop) -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert [name for name, port in shop.home.ports.items() if port >= first] == []
 
 
 def test_secrets_are_their_owner_s_alone_and_on_no_command_line(shop: Shop) -> None:
