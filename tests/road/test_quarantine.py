@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -40,15 +41,22 @@ def genuine(town: Town, table: Table) -> bytes:
         reader.close()
 
 
-def with_envelope(town: Town, table: Table, spoil: Callable[[dict[str, Any]], None]) -> bytes:
+def another(town: Town, table: Table) -> tuple[int, dict[str, Any]]:
+    """A change that nobody has seen, like one that Debezium wrote: one of the same moment would be its repetition."""
     schema_id, envelope = town.exchange.registry.decode(genuine(town, table))
+    envelope["source"]["ts_us"] = time.time_ns() // 1_000
+    return schema_id, envelope
+
+
+def with_envelope(town: Town, table: Table, spoil: Callable[[dict[str, Any]], None]) -> bytes:
+    schema_id, envelope = another(town, table)
     spoil(envelope)
     return town.exchange.registry.encode(schema_id, envelope)
 
 
 def with_another_type(town: Town, table: Table) -> bytes:
     """A change whose `visits` is text, under a schema of its own."""
-    schema_id, envelope = town.exchange.registry.decode(genuine(town, table))
+    schema_id, envelope = another(town, table)
     schema = town.exchange.registry.schema(schema_id)
     row = next(
         branch
