@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.http import application, serve
@@ -10,6 +12,7 @@ from services.core.settings import settings
 from services.demand.api import Demands, router
 from services.demand.broker import Broker
 from services.demand.events import Publisher
+from services.demand.watch import GrantWatch
 
 
 def main() -> None:
@@ -17,10 +20,12 @@ def main() -> None:
     telemetry.start("demand", here.log_level)
     engine = db.engine(here, "demand")
     registry = Registry(here.registry_url)
+    told = threading.Event()
     resources = StateView(
         lambda: state_consumer(here, "demand", "demand.resources"),
         "catalog.resources",
         Codec(registry, "catalog.resources").decode,
+        lambda code, state: told.set(),
     )
     identities = identity.view(here, registry, "demand")
     resources.start()
@@ -40,6 +45,7 @@ def main() -> None:
     app = application("demand", checks)
     identity.install(app, identity.known(identities.get))
     app.include_router(router(demands))
+    GrantWatch(demands.session, demands.publisher, demands.broker, resources.get, told).start()
     serve(app, here)
 
 

@@ -152,7 +152,7 @@ def router(demands: Demands) -> APIRouter:
         granted = store.Grant(
             id=grant_id,
             thread=str(uuid.uuid4()),
-            state="active",
+            state=domain.State.ACTIVE,
             resource=asked.resource,
             contract_version=resource["contract_version"],
             department=asked.department,
@@ -197,8 +197,8 @@ def router(demands: Demands) -> APIRouter:
             found = session.get(store.Grant, grant_id, with_for_update=True)
             if found is None:
                 raise _no_grant(grant_id)
-            if found.state == "active":
-                found.state, found.updated_at = "revoked", datetime.now(UTC)
+            if found.state == domain.State.ACTIVE:
+                found.state, found.updated_at = domain.State.REVOKED, datetime.now(UTC)
                 demands.publisher.grant(session, found, "grant_revoked", viewer.name)
             answer = GrantOut.model_validate(found)
         demands.broker.close(answer.topic, answer.department)

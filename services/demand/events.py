@@ -23,11 +23,13 @@ class Publisher:
     def __init__(self, registry: Registry) -> None:
         self._grants, self._events = Codec(registry, GRANTS.name), Codec(registry, EVENTS.name)
 
-    def grant(self, session: Session, grant: Grant, event: str, actor: str) -> None:
+    def grant(self, session: Session, grant: Grant, event: str, actor: str, reason: str = "") -> None:
         """The full state of a grant, and the event that brought it about."""
         state = {column.name: getattr(grant, column.name) for column in Grant.__table__.columns}
         self._emit(session, GRANTS, grant.id, self._grants.encode(state), event, grant.thread)
         facts = {"resource": grant.resource, "topic": grant.topic, "state": grant.state}
+        if reason:
+            facts["reason"] = reason
         self.happened(session, event, grant.id, grant.department, grant.thread, actor, facts)
 
     def happened(

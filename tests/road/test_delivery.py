@@ -189,6 +189,38 @@ def test_a_revoked_grant_reads_nothing_after_two_seconds(town: Town, table: Tabl
     assert town.exchange.ask("GET", "demand", f"/grants/{grant['id']}")["state"] == "revoked"
 
 
+@pytest.mark.parametrize(
+    ("state", "path", "step"),
+    [
+        ("revoked", "/resources/{code}/steps", {"action": "withdraw", "reason": "系统下线"}),
+        ("reopened", "/resources/{code}/grade", {"grade": "important", "reason": "汇聚后影响面扩大"}),
+    ],
+)
+def test_what_a_grant_stands_on_may_end(town: Town, state: str, path: str, step: dict[str, str]) -> None:
+    terms = {"sharing_type": "conditional", "sharing_conditions": "按职责使用"}
+    table = town.table({"id": "text", "visits": "bigint"}, rows=[("first", 1)], **terms)
+    grant = town.grant(table, ["id", "visits"])
+    reader = town.reader(grant)
+    reader.await_state({"first": {"id": "first", "visits": 1}})
+    town.exchange.ask("POST", "catalog", path.format(code=table.code), step)
+    refused = eventually(lambda: (reader.poll(0.02), reader.refusals)[1], bool, "the broker's refusal", seconds=5)
+    assert refused[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    eventually(
+        lambda: town.exchange.ask("GET", "demand", f"/grants/{grant['id']}")["state"], lambda now: now == state, state
+    )
+
+
+def test_a_grant_whose_time_is_over_reads_nothing(town: Town, table: Table) -> None:
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    grant = town.grant(table, ["id", "visits"], valid_to=end.isoformat())
+    reader = town.reader(grant)
+    insert(table, ("in time", *ROW[1:]))
+    eventually(lambda: (reader.poll(), reader.state())[1], lambda state: "in time" in state, "what came in time")
+    eventually(lambda: (reader.poll(0.02), reader.refusals)[1], bool, "the broker's refusal", seconds=7)
+    assert datetime.now(UTC) >= end
+    assert town.exchange.ask("GET", "demand", f"/grants/{grant['id']}")["state"] == "expired"
+
+
 def test_delivery_under_a_grant_begins_and_ends_at_its_times(town: Town, table: Table) -> None:
     now = datetime.now(UTC)
     begin, end = now + timedelta(seconds=3), now + timedelta(seconds=7)

@@ -130,7 +130,7 @@ def _granted(place: Place, resource: PublishedResource, grant: Mapping[str, Any]
         ],
     }
     yield _event(place, "START", rfc3339(grant["valid_from"]), **what)
-    if grant["state"] == "revoked":
+    if grant["state"] != "active":
         yield _event(place, "COMPLETE", rfc3339(grant["updated_at"]), **what)
 
 

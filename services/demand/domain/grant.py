@@ -9,9 +9,36 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from services.core import masks, rowfilter
+
+
+class State(StrEnum):
+    """Whether data may flow, and why it may no longer. Only an active grant changes its state."""
+
+    ACTIVE = "active"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    REOPENED = "reopened"
+
+
+def ending(
+    valid_to: datetime | None, decided_at: datetime, resource: Mapping[str, Any] | None, now: datetime
+) -> tuple[State, str] | None:
+    """How an active grant that was decided at `decided_at` ends, and why; None when it goes on.
+
+    `resource` is its value in `catalog.resources`; None when it is in force no longer. What was decided for a lower
+    grade is open again when the grade has risen: it must be decided anew.
+    """
+    if valid_to is not None and valid_to <= now:
+        return State.EXPIRED, f"its time was over at {valid_to.isoformat()}"
+    if resource is None:
+        return State.REVOKED, "the resource is withdrawn"
+    if resource["regraded_at"] is not None and resource["regraded_at"] > decided_at:
+        return State.REOPENED, f"the resource is graded {resource['grade']} since {resource['regraded_at'].isoformat()}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
