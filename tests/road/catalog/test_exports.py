@@ -70,7 +70,7 @@ RICH: dict[str, Any] = {
     "provision_channel": "政务外网",
     "service_level": {"max_delay_seconds": 60, "availability_percent": "99.9", "retention_days": 365},
     "items": [
-        {**key_item("holder_id"), "length": 18, "sensitivity": "personal", "standard": "GB 11643-1999", "query_key": True},
+        {**key_item("holder_id"), "length": 18, "sensitivity": "personal", "standard": "GB 11643", "query_key": True},
         item("area", "decimal", length=16, scale=2, unit="平方米", description="证载面积"),
         item("region", code_list="GB/T 2260"),
     ],
