@@ -41,11 +41,11 @@ class Exchange:
 
     def ask(self, method: str, service: str, path: str, body: Any = None) -> Any:
         """What an API answers; raises Refused when it refuses. A change is made to whatever is there."""
-        answer = self._http.request(method, self.url(service) + path, json=body, headers={"If-Match": "*"})
-        if answer.is_error:
-            problem = answer.json()
-            raise Refused(problem["type"].rpartition(":")[2], problem["detail"])
-        return answer.json() if "json" in answer.headers["content-type"] else answer.text
+        return _body(self._http.request(method, self.url(service) + path, json=body, headers={"If-Match": "*"}))
+
+    def send(self, service: str, path: str, data: bytes, kind: str) -> Any:
+        """What an API answers to a file of media type `kind`; raises Refused when it refuses."""
+        return _body(self._http.post(self.url(service) + path, content=data, headers={"Content-Type": kind}))
 
     def ensure(self, service: str, path: str, body: Any) -> None:
         """Register what may be there already."""
@@ -72,3 +72,10 @@ class Exchange:
             return [(m.key() or b"", m.value(), int(m.offset() or 0)) for m in read_to_end(reader, 1)]
         finally:
             reader.close()
+
+
+def _body(answer: httpx.Response) -> Any:
+    if answer.is_error:
+        problem = answer.json()
+        raise Refused(problem["type"].rpartition(":")[2], problem["detail"])
+    return answer.json() if "json" in answer.headers["content-type"] else answer.text

@@ -1,8 +1,9 @@
 """`./tongshu demo`: the main job on real input, from nothing to a verdict.
 
-Four sample departments; two resources catalogued and mounted, three grants with different items, masks and filters; a
-stream of changes on the sources; consumers that are plain Kafka clients. At the end each consumer's state is compared,
-row by row, with what its source says it must be, and each delivery with its manifest and its place in the audit log.
+Four sample departments; two resources catalogued and mounted, in a catalogue that twelve departments fill
+(`catalogue.yaml`); three grants with different items, masks and filters; a stream of changes on the sources; consumers
+that are plain Kafka clients. At the end each consumer's state is compared, row by row, with what its source says it
+must be, and each delivery with its manifest and its place in the audit log.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from cli import up
+from cli.demo.catalogue import fill
 from cli.demo.grants import RESOURCES
 from cli.demo.proof import account, check_log
 from cli.demo.stage import Running, catalogue, open_grants, percentile, server_of, settle
@@ -73,6 +75,9 @@ def run(exchange: Exchange, *, minutes: float, rate: float, seed: int, keep: boo
     with out.status("Cataloguing and mounting…"):
         catalogue(exchange, server)
     out.print(f"[green]✓[/] {len(RESOURCES)} resources catalogued and mounted")
+    with out.status("Filling the catalogue…"):
+        resources, departments = fill(exchange, server)
+    out.print(f"[green]✓[/] {resources} resources of {departments} departments are catalogued")
     running = open_grants(exchange)
     out.print(f"[green]✓[/] {len(running)} grants opened, each with a consumer under its department's own user")
     workload = Workload(server, seed + time.time_ns() % 1_000_003)

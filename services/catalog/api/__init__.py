@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from services.catalog.api import (
     categories,
     code_lists,
+    contracts,
     departments,
     divisions,
     exports,
@@ -32,6 +33,7 @@ ROUTERS = (
     categories.router,
     code_lists.router,
     imports.router,
+    contracts.router,
     resources.router,
     mounts.router,
     notices.router,

@@ -16,6 +16,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from services.catalog import store, tabular
+from services.catalog.api.files import body_up_to
 from services.catalog.api.forms import Strict
 from services.catalog.catalogue import Catalogue, missing, need, now
 from services.catalog.domain.lists import (
@@ -95,18 +96,7 @@ class DataItemOut(Strict):
     exception_by: str | None
 
 
-async def _body(request: Request) -> bytes:
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > tabular.MAX_BYTES:
-            limit = tabular.MAX_BYTES // 1024**2
-            detail = Words(f"The file is larger than {limit} MiB.", f"文件超过 {limit} MiB。")
-            raise Problem(413, "file-too-large", _TITLE, detail)
-    return bytes(data)
-
-
-Body = Annotated[bytes, Depends(_body)]
+Body = Annotated[bytes, Depends(body_up_to(tabular.MAX_BYTES, _TITLE))]
 
 
 def router(catalogue: Catalogue) -> APIRouter:

@@ -56,7 +56,7 @@ from services.core.problems import Problem, language_of
 from services.core.words import Words, in_language
 
 MAX_TRIAL_ROWS = 1_000
-_NEVER = Words("This never enters the catalogue", "此类数据不得进入目录")
+NEVER = Words("This never enters the catalogue", "此类数据不得进入目录")
 
 
 class StepForm(Strict):
@@ -178,27 +178,11 @@ def router(catalogue: Catalogue) -> APIRouter:
             why = Words("You work on resources of your own department only.", "只能处理本部门的资源。")
             raise identity.refuse(request, viewer, why)
         terms = form.terms()
-        refuse("resource-invalid", _NEVER, entry_defects(terms))
-        try:
-            with catalogue.session() as session, session.begin():
-                department = need(session, store.Department, form.department, "department")
-                kept = store.Resource(
-                    code=form.code,
-                    catalogue_code=new_code(session, department, form.category),
-                    department=form.department,
-                    state=State.DRAFT.value,
-                    draft=record_of(terms),
-                    version=0,
-                    revision=1,
-                    updated_at=now(),
-                )
-                session.add(kept)
-                session.flush()
-                catalogue.publisher.happened(session, "resource_drafted", form.code, form.department, viewer.name, {})
-                response.headers["Location"] = f"{request.url.path}/{form.code}"
-                return answer(session, viewer, kept, response)
-        except IntegrityError as error:
-            raise taken("resource", form.code) from error
+        refuse("resource-invalid", NEVER, entry_defects(terms))
+        with catalogue.session() as session, session.begin():
+            kept = begin(catalogue, session, viewer, terms)
+            response.headers["Location"] = f"{request.url.path}/{form.code}"
+            return answer(session, viewer, kept, response)
 
     @routes.get("")
     def list_resources(
@@ -235,25 +219,14 @@ def router(catalogue: Catalogue) -> APIRouter:
         with catalogue.session() as session, session.begin():
             resource = own(session, viewer, request, code, lock=True)
             require_match(if_match, resource.revision)
-            if State(resource.state) not in EDITABLE:
-                raise Problem(
-                    409,
-                    "not-editable",
-                    Words("It cannot be written just now", "当前不可编辑"),
-                    Words(
-                        f"A resource in state {resource.state} is not written: begin a revision, or recall it first.",
-                        "该资源当前不可编辑：请先发起修订，或撤回审核。",
-                    ),
-                )
+            _check_editable(resource)
             detail = Words("is not changed: it is what others know the resource by", "不可修改")
             fixed = {"code": resource.code, "department": resource.department}
             changed = [Defect(f"/{name}", detail) for name, value in fixed.items() if getattr(form, name) != value]
             refuse("resource-invalid", Words("The draft is not valid", "草稿无效"), changed)
             terms = form.terms()
-            refuse("resource-invalid", _NEVER, entry_defects(terms))
-            resource.draft = record_of(terms)
-            resource.revision += 1
-            resource.updated_at = now()
+            refuse("resource-invalid", NEVER, entry_defects(terms))
+            rewrite(resource, terms)
             return answer(session, viewer, resource, response)
 
     @routes.get("/{code}/check")
@@ -405,6 +378,49 @@ def router(catalogue: Catalogue) -> APIRouter:
         return TrialOut(rows=len(form.rows), good=len(form.rows) - len({one.row for one in broken}), broken=broken)
 
     return routes
+
+
+def begin(catalogue: Catalogue, session: Session, viewer: Viewer, terms: Terms) -> store.Resource:
+    """A new resource whose draft is `terms`, with its catalogue code; raises a 409 problem where its code is taken."""
+    department = need(session, store.Department, terms.department, "department")
+    kept = store.Resource(
+        code=terms.code,
+        catalogue_code=new_code(session, department, terms.category),
+        department=terms.department,
+        state=State.DRAFT.value,
+        draft=record_of(terms),
+        version=0,
+        revision=1,
+        updated_at=now(),
+    )
+    session.add(kept)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise taken("resource", terms.code) from error
+    catalogue.publisher.happened(session, "resource_drafted", terms.code, terms.department, viewer.name, {})
+    return kept
+
+
+def rewrite(resource: store.Resource, terms: Terms) -> None:
+    """Put `terms` in the place of the draft of a locked resource; raises a 409 problem where none may be written."""
+    _check_editable(resource)
+    resource.draft = record_of(terms)
+    resource.revision += 1
+    resource.updated_at = now()
+
+
+def _check_editable(resource: store.Resource) -> None:
+    if State(resource.state) not in EDITABLE:
+        raise Problem(
+            409,
+            "not-editable",
+            Words("It cannot be written just now", "当前不可编辑"),
+            Words(
+                f"A resource in state {resource.state} is not written: begin a revision, or recall it first.",
+                "该资源当前不可编辑：请先发起修订，或撤回审核。",
+            ),
+        )
 
 
 def works_on(viewer: Viewer, resource: store.Resource) -> bool:

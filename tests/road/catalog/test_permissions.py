@@ -99,6 +99,7 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /exports/asyncapi": EVERYONE,
     "GET /exports/openlineage": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /exports/odcs/{code}": EVERYONE,
+    "POST /resources/imports/odcs": WRITERS,
 }
 _PREFIX = "/api/catalog/v1"
 
