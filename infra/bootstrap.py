@@ -57,6 +57,10 @@ Rule = tuple[ResourceType, str, ResourcePatternType, AclOperation]
 RULES: dict[str, list[Rule]] = {
     "catalog": [
         (TOPIC, "cdc.", PREFIXED, CREATE),
+        (TOPIC, "cdc.", PREFIXED, AclOperation.DESCRIBE),
+        # users and rights of the systems that fill their topics themselves
+        (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
+        (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
         # a mount is told over a topic of its own to read rows again
         (TOPIC, "signal.", PREFIXED, CREATE),
         (TOPIC, "signal.", PREFIXED, WRITE),
