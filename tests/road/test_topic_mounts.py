@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import UserScramCredentialDeletion
+from confluent_kafka.admin import ScramMechanism, UserScramCredentialDeletion
 from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -210,8 +210,9 @@ def test_credentials_are_shown_once_renewed_and_ended(town: Town) -> None:
     assert refused(renewed.producer()) in (KafkaError._TRANSPORT, KafkaError._AUTHENTICATION)
     left = town.exchange.ask("GET", "catalog", "/clearances")
     assert [one for one in left if one["resource"] == code] == []
-    with pytest.raises(Refused, match="mount-unknown"):
+    with pytest.raises(Refused) as ended:
         town.exchange.ask("POST", "catalog", f"/resources/{code}/mount/credentials")
+    assert ended.value.slug == "mount-unknown"
     again = mounted(town, code)
     assert write(again.producer(), topic, again.change("c", None, FIRST)) == []
 
@@ -248,8 +249,6 @@ def test_the_watch_tells_what_is_missing_and_renewing_mends_it(town: Town) -> No
     topic, user = system.credentials["topic"], system.credentials["username"]
     eventually(lambda: kinds(town, code), lambda found: found == [], "a first look that finds nothing")
     admin = admin_client(town.exchange.settings, "admin")
-    from confluent_kafka.admin import ScramMechanism
-
     deletion = UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512)
     admin.alter_user_scram_credentials([deletion])[user].result(10)
     admin.delete_topics([topic])[topic].result(10)
