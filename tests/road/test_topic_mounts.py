@@ -148,6 +148,12 @@ def test_what_a_system_writes_reaches_a_consumer_as_it_is_granted(town: Town) ->
     assert positions == sorted(positions) and len(set(positions)) == 2
     assert town.quarantined(table) == []
 
+    # what came to nothing is told to nobody
+    producer.begin_transaction()
+    assert write(producer, topic, system.change("c", None, {**FIRST, "id": "ghost"})) == []
+    time.sleep(1)
+    producer.abort_transaction(20)
+
     # a later grant is served from what the topic holds
     late = town.reader(town.grant(table, ["id", "visits"]))
     late.await_state({"a": {"id": "a", "visits": 1}, "c": {"id": "c", "visits": 0}})
@@ -168,6 +174,8 @@ def test_what_a_system_writes_reaches_a_consumer_as_it_is_granted(town: Town) ->
     assert sorted(reason for grant, reason in found if grant is None) == ["not-avro", "not-avro"]
     assert sorted(reason for grant, reason in found if grant) == ["wrong-shape", "wrong-shape"]
     late.await_state({one: {"id": one, "visits": int(one != "c")} for one in "acz"})
+    reader.await_state({"a": shown, "z": {**shown, "id": "z", "name": FIRST["name"]}})
+    assert {"id": "ghost"} not in [one.key for one in (*reader.records, *late.records)]
     reader.close()
     late.close()
 
