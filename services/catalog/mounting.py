@@ -86,7 +86,7 @@ def clear(catalogue: Catalogue, resource: str, system: str) -> str | None:
         try:
             if clearance.kind == MountKind.TOPIC:
                 catalogue.writers.dismiss(writer_name(system, resource))
-            else:
+            elif clearance.kind == MountKind.TABLE:
                 _clear_table(catalogue, clearance, source)
         except (ConnectRefused, SourceUnreachable, SlotBusy, KafkaException) as error:
             clearance.error, clearance.not_before = str(error), now() + _AGAIN

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.filling import WriterCredentials, broker_refused, need_kind, open_topic, own
+from services.catalog.api.filling import WriterCredentials, broker_refused, make_topic, need_kind, open_topic, own
 from services.catalog.api.forms import MountOut, Name, Plain, ResourceOut, Slug, Strict
 from services.catalog.api.resources import shown
 from services.catalog.catalogue import Catalogue, missing, need, now, readable, refuse, unreachable
@@ -56,18 +56,19 @@ _CANNOT = Words("The resource cannot be mounted there", "资源不能挂接到�
 
 
 class MountForm(Strict):
-    """What of which system is to fill the resource: a table, or its own writing to a topic."""
+    """What of which system is to fill the resource: a table, its own writing to a topic, or files."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"system": "public_security", "schema": "population", "table": "person"},
                 {"kind": "topic", "system": "public_security"},
+                {"kind": "file", "system": "public_security"},
             ]
         }
     )
 
-    kind: Literal[MountKind.TABLE, MountKind.TOPIC] = MountKind.TABLE
+    kind: Literal[MountKind.TABLE, MountKind.TOPIC, MountKind.FILE] = MountKind.TABLE
     system: Slug
     schema_name: Annotated[Name | None, Field(alias="schema", validate_default=True, description="Of a table.")] = None
     table: Annotated[Name | None, Field(validate_default=True, description="Of a table.")] = None
@@ -257,10 +258,10 @@ def router(catalogue: Catalogue) -> APIRouter:
     def mount_resource(
         code: str, form: MountForm, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
     ) -> MountedOut:
-        """Tie a resource to a table (its connector is made and runs), or to a topic that its system fills itself.
+        """Tie a resource to a table, to a topic that its system fills itself, or to files that are sent here.
 
-        The resource is marked as mounted only when all that it needs is there; what will not do is removed again. For a
-        topic the answer holds the credentials to fill it, this once.
+        The resource is marked as mounted only when all that it needs is there (a table's connector runs); what will not
+        do is removed again. For a topic the answer holds the credentials to fill it, this once.
         """
         with catalogue.session() as session:
             resource = own(session, viewer, request, code)
@@ -278,9 +279,12 @@ def router(catalogue: Catalogue) -> APIRouter:
         try:
             if table is not None:
                 where |= _connected(catalogue, code, system, table)
-            else:
+            elif form.kind is MountKind.TOPIC:
                 credentials = open_topic(catalogue, terms, system.code)
                 where["topic"] = credentials.topic
+            else:
+                where["topic"] = make_topic(catalogue, terms, system.code)[0]
+                where["endpoint"] = f"{request.url.path}/files"
             with catalogue.session() as session, session.begin():
                 kept = session.get_one(store.Resource, code, with_for_update=True)
                 _mountable(kept, system)  # it may have been withdrawn while the connector came up
@@ -302,7 +306,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     def unmount_resource(
         code: str, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
     ) -> ResourceOut:
-        """Untie a resource from its table or topic: nothing of it flows any more, and the source keeps no log for it.
+        """Untie a resource from its table, topic or files: nothing flows any more, and the source keeps no log for it.
 
         Connector, slot and publication, or the user that fills the topic, are removed at once, or as soon as the source
         or the broker answers again.
