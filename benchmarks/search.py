@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psutil
+from confluent_kafka.admin import AdminClient
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
@@ -50,6 +51,7 @@ from services.catalog.publication import new_code, record_of, state_of, take
 from services.catalog.search import rebuild, search, suggest
 from services.catalog.search.words import Cutter
 from services.catalog.seed import plant
+from services.catalog.writers import Writers
 from services.core import telemetry
 from services.core.avro import Registry
 from services.core.connect import Connect
@@ -289,6 +291,7 @@ def _publish(report: Report, engine: Engine, count: int, items: int, rounds: int
         connect=_NoConnect(),
         make_topic=lambda topic: None,
         signal=lambda topic, key, value: None,
+        writers=Writers(AdminClient({})),
         vault=Fernet(Fernet.generate_key()),
         grants=StateView(lambda: None, "demand.grants", lambda data: {}),  # type: ignore[arg-type, return-value]
     )

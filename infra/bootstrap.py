@@ -57,6 +57,14 @@ Rule = tuple[ResourceType, str, ResourcePatternType, AclOperation]
 RULES: dict[str, list[Rule]] = {
     "catalog": [
         (TOPIC, "cdc.", PREFIXED, CREATE),
+        # a file is compared with what its topic holds, and the difference written in one transaction
+        (TOPIC, "cdc.", PREFIXED, READ),
+        (TOPIC, "cdc.", PREFIXED, WRITE),
+        (TRANSACTION, "catalog-", PREFIXED, WRITE),
+        (TRANSACTION, "catalog-", PREFIXED, AclOperation.DESCRIBE),
+        # users and rights of the systems that fill their topics themselves
+        (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
+        (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
         # a mount is told over a topic of its own to read rows again
         (TOPIC, "signal.", PREFIXED, CREATE),
         (TOPIC, "signal.", PREFIXED, WRITE),

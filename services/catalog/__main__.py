@@ -16,6 +16,7 @@ from services.catalog.publication import adopt, make_findable
 from services.catalog.seed import plant
 from services.catalog.use import UseCount
 from services.catalog.watch import Watch
+from services.catalog.writers import Writers
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.connect import Connect
@@ -40,6 +41,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
         connect=Connect(here),
         make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
         signal=_signaller(here),
+        writers=Writers(admin),
         vault=Fernet(here.secret("catalog_vault_key")),
         grants=StateView(
             lambda: state_consumer(here, "catalog", "catalog.grants"),

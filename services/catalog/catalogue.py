@@ -17,6 +17,7 @@ from services.catalog.domain.calendar import Calendar
 from services.catalog.domain.resource import Defect
 from services.catalog.events import Publisher
 from services.catalog.source import SourceUnreachable
+from services.catalog.writers import Writers
 from services.core.avro import Registry
 from services.core.connect import Connect
 from services.core.identity import Role, Token, Viewer, token_of
@@ -42,6 +43,7 @@ class Catalogue:
     connect: Connect
     make_topic: Callable[[Topic], None]
     signal: Callable[[str, str, str], None]
+    writers: Writers
     vault: Fernet
     grants: StateView[dict[str, Any]]
 

@@ -8,12 +8,15 @@ from services.core.kafka import HOUR_MS, Topic
 from services.core.settings import Settings
 
 
-def change_topic(settings: Settings, system: str, schema: str, table: str) -> Topic:
-    """The change topic of a table: compacted, so that a later grant is served from it and not from the source."""
+def change_topic(settings: Settings, system: str, *where: str) -> Topic:
+    """The change topic of a table (schema, name) or of a resource that its system fills (code).
+
+    It is compacted, so that a later grant is served from it and not from the source.
+    """
     # a relay that is away for less than this misses nothing, not even a step between two states of a row
     kept = str(settings.delete_retention_hours * HOUR_MS)
     return Topic(
-        f"cdc.{system}.{schema}.{table}",
+        ".".join(("cdc", system, *where)),
         partitions=settings.cdc_partitions,
         compacted=True,
         config={"delete.retention.ms": kept, "min.compaction.lag.ms": kept},

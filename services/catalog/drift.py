@@ -28,6 +28,8 @@ from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_o
 from services.catalog.publication import tell
 from services.catalog.resnapshot import ask, config_of
 from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
+from services.catalog.writers import writer_name
+from services.core.avro import RegistryUnavailable
 from services.core.connect import ConnectRefused
 from services.core.words import Words
 
@@ -77,11 +79,15 @@ class DriftWatch(threading.Thread):
 
     def _round(self, pool: ThreadPoolExecutor) -> None:
         by_system: dict[str, list[_Mount]] = {}
+        topics: list[tuple[str, str]] = []
         with self._catalogue.session() as session:
             query = select(store.Resource.code, store.Resource.mount).where(store.Resource.mount.is_not(None))
             for code, mount in session.execute(query):
-                if mount.get("kind", "table") == MountKind.TABLE:
+                kind = MountKind(mount.get("kind", "table"))
+                if kind is MountKind.TABLE:
                     by_system.setdefault(mount["system"], []).append(_Mount(code, mount["schema"], mount["table"]))
+                elif kind.is_filled:
+                    topics.append((code, mount["topic"]))
         # asked after the mounts: a connector is there before its mount is
         try:
             connectors: Collection[str] | None = self._catalogue.connect.statuses().keys()
@@ -91,8 +97,37 @@ class DriftWatch(threading.Thread):
         looks = [
             pool.submit(self._look_at, system, mounts, connectors, failures) for system, mounts in by_system.items()
         ]
+        if topics:
+            looks.append(pool.submit(self._look_at_topics, topics))
         for look in looks:
             look.result()
+
+    def _look_at_topics(self, topics: Sequence[tuple[str, str]]) -> None:
+        """Look after resources, each with its topic, that are filled from outside: nothing of them is ours to steer."""
+        catalogue = self._catalogue
+        try:
+            there, users = catalogue.writers.topics(), catalogue.writers.users()
+            latest = {topic: catalogue.registry.latest(f"{topic}-value") for _, topic in topics}
+        except (KafkaException, RegistryUnavailable) as error:
+            log.warning("topics filled from outside cannot be watched just now", reason=str(error))
+            return
+        for code, topic in topics:
+            with catalogue.session() as session, session.begin():
+                resource = session.get(store.Resource, code, with_for_update=True)
+                if resource is None or resource.published is None or (resource.mount or {}).get("topic") != topic:
+                    continue
+                mount, moment = mount_of(resource.mount or {}), now()
+                state = session.get(store.MountState, code)
+                if not mount.kind.is_filled or state is None:
+                    continue
+                known = [drift.finding_of(one) for one in state.findings]
+                user = writer_name(mount.system, code) if mount.kind is MountKind.TOPIC else None
+                seen = drift.of_topic(terms_of(resource.published), topic, user, there, users, latest[topic])
+                found = drift.remember(known, seen, moment)
+                condition = drift.condition_of(found)
+                self._tell(session, resource, known, found, condition)
+                state.checked_at, state.condition = moment, condition.value
+                state.findings = [drift.record_of(one) for one in found]
 
     def _look_at(
         self, system: str, mounts: Sequence[_Mount], connectors: Collection[str] | None, failures: Mapping[str, str]

@@ -1,22 +1,26 @@
 """The ends of a mount: what is written down before one is made, and what is taken away after one has ended.
 
-A mount makes a connector, and that makes a slot and a publication in the source. A slot that nobody reads keeps the
-source's log for ever, so each of these is on record (a clearance) before it is made: until the mount stands, and again
-from the moment it ends. What cannot be removed now, because the source does not answer, is removed by the watch later.
+A mount of a table makes a connector, and that makes a slot and a publication in the source; one of a topic makes a
+broker user. A user that nobody answers for could go on writing, and a slot that nobody reads keeps the source's log for
+ever. So each of these is on record (a clearance) before it is made until the mount stands, and again once it ends.
+What cannot be removed now, because source or broker does not answer, is removed by the watch later.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
+from confluent_kafka import KafkaException
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.catalog import store
 from services.catalog.catalogue import Catalogue, now
 from services.catalog.connector import connector_name, slot_name
+from services.catalog.domain.resource import MountKind
 from services.catalog.source import SlotBusy, SourceUnreachable, source_of
+from services.catalog.writers import writer_name
 from services.core.connect import ConnectRefused
 from services.core.identity import Viewer
 
@@ -28,9 +32,15 @@ _AGAIN = timedelta(seconds=30)
 _STOP_SECONDS = 15.0
 
 
-def intend(session: Session, resource: str, system: str) -> None:
+def intend(session: Session, resource: str, system: str, kind: MountKind) -> None:
     """Put on record that a mount is being made, so that it is removed again should it never stand."""
-    session.add(store.Clearance(resource=resource, system=system, not_before=now() + MAKING, connector_deleted=False))
+    session.add(_clearance(resource, system, kind, now() + MAKING))
+
+
+def _clearance(resource: str, system: str, kind: MountKind, not_before: datetime) -> store.Clearance:
+    return store.Clearance(
+        resource=resource, system=system, kind=kind.value, not_before=not_before, connector_deleted=False
+    )
 
 
 def stands(session: Session, resource: str, system: str) -> None:
@@ -48,21 +58,22 @@ def end(catalogue: Catalogue, session: Session, viewer: Viewer, resource: store.
     if resource.mount is None:
         return None
     system = str(resource.mount.get("system", ""))
-    has_connector = bool(resource.mount.get("connector"))
+    kind = MountKind(resource.mount.get("kind", "table"))
+    leaves = bool(resource.mount.get("connector")) or kind is MountKind.TOPIC
     facts = {name: str(value) for name, value in resource.mount.items() if value}
     resource.mount = None
     state = session.get(store.MountState, resource.code)
     if state is not None:
         session.delete(state)
     catalogue.publisher.happened(session, "resource_unmounted", resource.code, resource.department, viewer.name, facts)
-    if not has_connector or session.get(store.InformationSystem, system) is None:
+    if not leaves or session.get(store.InformationSystem, system) is None:
         return None
-    session.merge(store.Clearance(resource=resource.code, system=system, not_before=now(), connector_deleted=False))
+    session.merge(_clearance(resource.code, system, kind, now()))
     return system
 
 
 def clear(catalogue: Catalogue, resource: str, system: str) -> str | None:
-    """Remove what a mount has left: its connector, then slot and publication; why not, where it cannot be done now.
+    """Remove what a mount has left: connector, slot and publication, or user; why not, where it cannot be done now.
 
     The resource is locked meanwhile, so that no new mount comes up under the same names.
     """
@@ -72,18 +83,25 @@ def clear(catalogue: Catalogue, resource: str, system: str) -> str | None:
         source = session.get(store.InformationSystem, system)
         if clearance is None or source is None:
             return None
-        name = slot_name(resource)
         try:
-            if not clearance.connector_deleted:
-                catalogue.connect.remove(connector_name(resource), _STOP_SECONDS)
-                clearance.connector_deleted = True
-            source_of(source, catalogue.vault).remove(name, name, patience_seconds=_STOP_SECONDS)
-        except (ConnectRefused, SourceUnreachable, SlotBusy) as error:
+            if clearance.kind == MountKind.TOPIC:
+                catalogue.writers.dismiss(writer_name(system, resource))
+            elif clearance.kind == MountKind.TABLE:
+                _clear_table(catalogue, clearance, source)
+        except (ConnectRefused, SourceUnreachable, SlotBusy, KafkaException) as error:
             clearance.error, clearance.not_before = str(error), now() + _AGAIN
             log.warning("a mount's remains are not removed yet", resource=resource, system=system, reason=str(error))
             return str(error)
         session.delete(clearance)
     return None
+
+
+def _clear_table(catalogue: Catalogue, clearance: store.Clearance, source: store.InformationSystem) -> None:
+    name = slot_name(clearance.resource)
+    if not clearance.connector_deleted:
+        catalogue.connect.remove(connector_name(clearance.resource), _STOP_SECONDS)
+        clearance.connector_deleted = True
+    source_of(source, catalogue.vault).remove(name, name, patience_seconds=_STOP_SECONDS)
 
 
 def clear_due(catalogue: Catalogue) -> None:

@@ -23,6 +23,7 @@ from services.catalog.catalogue import Catalogue, calendar, now, refuse, today
 from services.catalog.domain import coding
 from services.catalog.domain.calendar import due
 from services.catalog.domain.contract import Bump, Change, change, next_version, schema_of, subject
+from services.catalog.domain.envelope import key_schema, value_schema
 from services.catalog.domain.lifecycle import Action, By, Clock, State, Transition, actions, transition
 from services.catalog.domain.resource import (
     CategoryStep,
@@ -421,6 +422,8 @@ def publish(
     resource.first_published_at = resource.first_published_at or moment
     resource.updated_at = moment
     resource.contract = _register(catalogue, terms, version, moment.isoformat())
+    if resource.mount and mount_of(resource.mount).kind.is_filled:
+        register_envelope(catalogue, terms, str(resource.mount["topic"]))
     session.flush()
     session.add(
         store.Version(
@@ -447,11 +450,29 @@ def _register(catalogue: Catalogue, terms: Terms, version: str, moment: str) -> 
         detail = Words(f"The schema registry refuses the contract: {error}", f"模式注册中心拒绝该契约：{error}")
         raise Problem(409, "contract-refused", Words("The contract is not compatible", "契约不兼容"), detail) from error
     except RegistryUnavailable as error:
-        detail = Words("The schema registry does not answer; try again.", "模式注册中心没有响应，请重试。")
-        title = Words("The registry does not answer", "模式注册中心无响应")
-        raise Problem(503, "registry-unavailable", title, detail, headers={"Retry-After": "5"}) from error
+        raise _no_registry() from error
     text = json.dumps(schema, ensure_ascii=False, sort_keys=True)
     return {"version": version, "subject": name, "schema_id": schema_id, "schema": text, "published_at": moment}
+
+
+def register_envelope(catalogue: Catalogue, terms: Terms, topic: str) -> tuple[int, int]:
+    """The ids of key and value schema in which `topic` is to be filled under these terms; raises a 503 problem.
+
+    Where the contract breaks readers they break too: that has been agreed upon when it comes into force.
+    """
+    try:
+        return (
+            catalogue.registry.replace(f"{topic}-key", key_schema(terms, topic), "FULL"),
+            catalogue.registry.replace(f"{topic}-value", value_schema(terms, topic), "FULL"),
+        )
+    except RegistryUnavailable as error:
+        raise _no_registry() from error
+
+
+def _no_registry() -> Problem:
+    detail = Words("The schema registry does not answer; try again.", "模式注册中心没有响应，请重试。")
+    title = Words("The registry does not answer", "模式注册中心无响应")
+    return Problem(503, "registry-unavailable", title, detail, headers={"Retry-After": "5"})
 
 
 def adopt(catalogue: Catalogue) -> int:

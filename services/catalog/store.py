@@ -317,7 +317,7 @@ class MountState(Base):
 
 
 class Clearance(Base):
-    """What a mount that ended, or never came to be, may have left in Connect and in its source, to be removed.
+    """What a mount that ended, or never came to be, may have left in Connect, its source or the broker, to be removed.
 
     Written before anything is made and deleted when the mount stands, so that whatever crashes, nothing stays behind.
     """
@@ -325,6 +325,7 @@ class Clearance(Base):
     __tablename__ = "clearances"
     resource: Mapped[str] = mapped_column(ForeignKey(Resource.code), primary_key=True)
     system: Mapped[str] = mapped_column(ForeignKey(InformationSystem.code), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10), default="table")
     connector_deleted: Mapped[bool] = mapped_column(Boolean, default=False)
     not_before: Mapped[datetime] = mapped_column(_MOMENT)
     error: Mapped[str | None] = mapped_column(Text)

@@ -89,6 +89,42 @@ class Registry:
         self._ids[subject, text] = schema_id
         return schema_id
 
+    def replace(self, subject: str, schema: Mapping[str, Any], compatibility: str) -> int:
+        """The id of `schema` under `subject`, even where it does not go with what the subject holds.
+
+        For a break that has been agreed upon; from then on the rule `compatibility` holds again. Raises as `register`.
+        """
+        try:
+            return self.register(subject, schema, compatibility)
+        except SchemaRefused:
+            self._rule(subject, "NONE")
+            try:
+                return self.register(subject, schema)
+            finally:
+                self._rule(subject, compatibility)
+
+    def _rule(self, subject: str, compatibility: str) -> None:
+        try:
+            self._client.set_config(subject, ServerConfig(compatibility=ConfigCompatibilityLevel(compatibility)))
+        except (SchemaRegistryError, OSError, httpx.HTTPError) as error:
+            raise RegistryUnavailable(str(error)) from error
+
+    def latest(self, subject: str) -> dict[str, Any] | None:
+        """The schema that `subject` holds now, whoever registered it; None where it holds none.
+
+        Raises RegistryUnavailable.
+        """
+        try:
+            text = self._client.get_version(subject).schema.schema_str
+        except SchemaRegistryError as error:
+            if error.http_status_code == 404:
+                return None
+            raise RegistryUnavailable(str(error)) from error
+        except (OSError, httpx.HTTPError) as error:
+            raise RegistryUnavailable(str(error)) from error
+        found = json.loads(text or "null")
+        return found if isinstance(found, dict) else {}
+
     def schema(self, schema_id: int) -> dict[str, Any]:
         """The schema with this id as the registry holds it; raises UnknownSchema and RegistryUnavailable."""
         if schema_id not in self._raw:

@@ -5,6 +5,7 @@ Every process logs in as its own SCRAM user and may do only what its ACLs say. C
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,13 +13,20 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 from services.core.settings import Settings
 
 log = structlog.get_logger()
 
 HOUR_MS = 3_600_000
+_SCRAM_ITERATIONS = 8_192
 V = TypeVar("V")
 
 
@@ -97,6 +105,19 @@ def ensure_topics(admin: AdminClient, topics: Iterable[Topic], replication_facto
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
+
+
+def issue_password(admin: AdminClient, user: str) -> str:
+    """A new password of the broker user `user`, which replaces the one before; it is kept nowhere.
+
+    The user is made where there is none. Raises KafkaException.
+    """
+    password = secrets.token_urlsafe(24)
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS)
+    change = UserScramCredentialUpsertion(user, info, password.encode())
+    for changed in admin.alter_user_scram_credentials([change]).values():
+        changed.result(30)
+    return password
 
 
 class StateView(Generic[V]):

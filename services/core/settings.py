@@ -24,6 +24,12 @@ class Settings(BaseSettings):
 
     kafka_bootstrap: str = "127.0.0.1:9092"
     registry_url: str = "http://127.0.0.1:8080/apis/ccompat/v7"
+    kafka_public_bootstrap: str = Field(
+        default="", description="Where systems outside reach the broker; empty: where we do."
+    )
+    registry_public_url: str = Field(
+        default="", description="Where systems outside reach the registry; empty: where we do."
+    )
     connect_url: str = "http://127.0.0.1:8083"
     postgres_host: str = "127.0.0.1"
     postgres_port: int = 5432

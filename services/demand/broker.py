@@ -6,8 +6,6 @@ else.
 
 from __future__ import annotations
 
-import secrets
-
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -16,15 +14,10 @@ from confluent_kafka.admin import (
     AdminClient,
     ResourcePatternType,
     ResourceType,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
 )
 
-from services.core.kafka import HOUR_MS, Topic, ensure_topics
+from services.core.kafka import HOUR_MS, Topic, ensure_topics, issue_password
 from services.core.settings import Settings
-
-_SCRAM_ITERATIONS = 8_192
 
 
 def user_of(department: str) -> str:
@@ -50,14 +43,7 @@ class Broker:
 
     def issue_credentials(self, department: str) -> str:
         """A new password of the department's user, which replaces the one before; it is kept nowhere."""
-        password = secrets.token_urlsafe(24)
-        change = UserScramCredentialUpsertion(
-            user_of(department),
-            ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS),
-            password.encode(),
-        )
-        for changed in self._admin.alter_user_scram_credentials([change]).values():
-            changed.result(30)
+        password = issue_password(self._admin, user_of(department))
         groups = self._acl(ResourceType.GROUP, f"{department}.", ResourcePatternType.PREFIXED, department)
         self._create([groups])
         return password

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import uvicorn
 
@@ -24,22 +25,39 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     registry = Registry(here.registry_url)
-    relay = Relay(here, registry, admin_client(here, "sync"))
+    admin = admin_client(here, "sync")
+    relay = Relay(here, registry, admin)
+    beside = Relay(here, registry, admin, worker=1, filled=True)
     identities = identity.view(here, registry, "sync")
     identities.start()
     live = Live(here)
     checks = {
         "relay": relay.why_not_ready,
+        "relay of topics filled from outside": beside.why_not_ready,
         "identities": lambda: str(identities.failure) if identities.failure else None,
     }
     app = application("sync", checks)
     identity.install(app, identity.known(identities.get))
-    app.include_router(router(relay))
+    app.include_router(router([relay, beside]))
     door = uvicorn.Server(
         uvicorn.Config(app, host=here.http_host, port=here.http_port, log_config=None, access_log=False)
     )
     threading.Thread(target=door.run, name="http", daemon=True).start()
-    relay.run(stop, on_idle=lambda: live.show(relay.figures))
+    with ThreadPoolExecutor(1, "relay beside") as pool:
+        try:
+            work = pool.submit(_run, beside, stop)
+            relay.run(stop, on_idle=lambda: live.show({**beside.figures.copy(), **relay.figures}))
+        finally:
+            stop.set()
+        work.result()
+
+
+def _run(relay: Relay, stop: threading.Event) -> None:
+    """One of two relays: neither goes on without the other, so that whoever watches the process starts both anew."""
+    try:
+        relay.run(stop)
+    finally:
+        stop.set()
 
 
 if __name__ == "__main__":

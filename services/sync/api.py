@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
@@ -19,14 +21,14 @@ class ServingOut(BaseModel):
     behind: int = Field(description="Offsets that those have to go; at most as many changes.")
 
 
-def router(relay: Relay) -> APIRouter:
-    """The routes over `relay`."""
+def router(relays: Sequence[Relay]) -> APIRouter:
+    """The routes over `relays`, of which one serves a grant."""
     routes = APIRouter(prefix="/api/sync/v1")
 
     @routes.get("/grants/{grant_id}")
     def read_serving(grant_id: str, viewer: Viewer = may(Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR)) -> ServingOut:
         """How a grant is served; 404 for one that is not (unknown, not begun, revoked or over)."""
-        found = relay.serving(grant_id)
+        found = next((serving for relay in relays if (serving := relay.serving(grant_id))), None)
         if found is None:
             raise Problem(
                 404, "grant-not-served", Words("The grant is not served", "该授权未在交付"),

@@ -40,7 +40,7 @@ from services.core.words import Words
 EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _TYPES = {"xlsx": EXCEL, "csv": "text/csv; charset=utf-8"}
 _FILE = {"content": {EXCEL: {}, "text/csv": {}}, "description": "The file"}
-_BODY = {
+FILE_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -113,7 +113,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         notes += [[column.title, "是" if column.required else "否", column.explanation] for column in form.columns]
         return _file(tabular.write_excel(form.title, [(titles, set())], notes), "xlsx", f"{kind}-template")
 
-    @routes.post("/departments/{slug}/lists/{kind}/imports", status_code=201, openapi_extra=_BODY)
+    @routes.post("/departments/{slug}/lists/{kind}/imports", status_code=201, openapi_extra=FILE_BODY)
     def import_list(
         slug: str, kind: ListKind, viewer: Provider, request: Request, response: Response, data: Body
     ) -> ImportOut:
@@ -127,7 +127,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         try:
             written, table = tabular.read(data)
         except tabular.Unreadable as error:
-            raise _unreadable(error) from error
+            raise unreadable_file(error, _TITLE) from error
         form, digest = FORMS[kind], hashlib.sha256(data).hexdigest()
         lines, faults = read(form, table)
         with catalogue.session() as session, session.begin():
@@ -219,12 +219,13 @@ def _of(query: Select[Any], column: Any, department: str | None) -> Select[Any]:
     return query if department is None else query.where(column == department)
 
 
-def _unreadable(error: tabular.Unreadable) -> Problem:
+def unreadable_file(error: tabular.Unreadable, title: Words) -> Problem:
+    """What a caller is told whose file cannot be read, and at which line."""
     if error.line is None:
-        return Problem(422, "file-unreadable", _TITLE, error.words)
+        return Problem(422, "file-unreadable", title, error.words)
     detail = Words(f"Line {error.line}: {error.words}.", f"第 {error.line} 行：{error.words.zh}。")
     errors = [{"pointer": f"/{error.line}", "detail": error.words}]
-    return Problem(422, "file-unreadable", _TITLE, detail, errors=errors)
+    return Problem(422, "file-unreadable", title, detail, errors=errors)
 
 
 def _file(data: bytes, kind: str, name: str) -> Response:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
+from services.catalog.api.filling import WriterCredentials, broker_refused, make_topic, need_kind, open_topic, own
 from services.catalog.api.forms import MountOut, Name, Plain, ResourceOut, Slug, Strict
 from services.catalog.api.resources import shown
 from services.catalog.catalogue import Catalogue, missing, need, now, readable, refuse, unreachable
@@ -26,16 +28,17 @@ from services.catalog.domain.mount import (
     Table,
     TableKind,
     content_defects,
+    handling_defects,
     may_be_mounted,
     mount_defects,
     nullable_required,
 )
-from services.catalog.domain.resource import Defect, Terms, terms_of
+from services.catalog.domain.resource import Defect, MountKind, Terms, terms_of
 from services.catalog.drift import first_state
 from services.catalog.mounting import MAKING, clear, end, intend, stands
 from services.catalog.publication import code_lists, draft_of, tell
 from services.catalog.resnapshot import ask
-from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
+from services.catalog.source import Reading, SourceDatabase, SourceUnreachable, TableMissing, source_of
 from services.catalog.wizard import SAMPLE_ROWS, content_of, look, server_defects
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
@@ -49,22 +52,47 @@ from services.core.words import Words, in_language
 
 Watcher = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.PROVIDER, Role.OPS, Role.AUDITOR)]
 Overseers = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR)]
+# a mount's state and its resource are told as they were together
+_ONE_MOMENT = {"isolation_level": "REPEATABLE READ"}
 _CANNOT = Words("The resource cannot be mounted there", "资源不能挂接到此处")
 
 
 class MountForm(Strict):
-    """Which table of which system is to fill the resource."""
+    """What of which system is to fill the resource: a table, its own writing to a topic, or files."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"system": "public_security", "schema": "population", "table": "person"}]}
+        json_schema_extra={
+            "examples": [
+                {"system": "public_security", "schema": "population", "table": "person"},
+                {"kind": "topic", "system": "public_security"},
+                {"kind": "file", "system": "public_security"},
+            ]
+        }
     )
 
+    kind: Literal[MountKind.TABLE, MountKind.TOPIC, MountKind.FILE] = MountKind.TABLE
     system: Slug
-    schema_name: Annotated[Name, Field(alias="schema")]
-    table: Name
+    schema_name: Annotated[Name | None, Field(alias="schema", validate_default=True, description="Of a table.")] = None
+    table: Annotated[Name | None, Field(validate_default=True, description="Of a table.")] = None
+
+    @field_validator("schema_name", "table")
+    @classmethod
+    def _of_a_table(cls, value: str | None, info: ValidationInfo) -> str | None:
+        is_table = info.data.get("kind", MountKind.TABLE) is MountKind.TABLE
+        if is_table and value is None:
+            raise PydanticCustomError("missing", "Field required")
+        if not is_table and value is not None:
+            raise PydanticCustomError("extra_forbidden", "Extra inputs are not permitted")
+        return value
 
 
-class PreviewForm(MountForm):
+class MountedOut(ResourceOut):
+    """The resource as it is mounted. `credentials` are for a system that fills its topic: they are shown only here."""
+
+    credentials: WriterCredentials | None = None
+
+
+class PreviewForm(Strict):
     """A table to try; `columns` tries another column for some items than the draft names."""
 
     model_config = ConfigDict(
@@ -75,6 +103,9 @@ class PreviewForm(MountForm):
         }
     )
 
+    system: Slug
+    schema_name: Annotated[Name, Field(alias="schema")]
+    table: Name
     columns: Annotated[dict[Slug, Name], Field(default_factory=dict, max_length=2_000)]
 
 
@@ -103,10 +134,11 @@ class MountStatus(Strict):
 
 
 class ClearanceOut(Strict):
-    """Remains of a mount that are still to be removed from a source, and why they could not be yet."""
+    """Remains of a mount that are still to be removed from a source or the broker, and why they could not be yet."""
 
     resource: str
     system: str
+    kind: MountKind
     connector_deleted: bool
     not_before: datetime
     error: str | None
@@ -175,17 +207,6 @@ class PreviewOut(Strict):
 def router(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(tags=["mounts"], route_class=IdempotentRoute)
 
-    def own(session: Session, viewer: Viewer, request: Request, code: str, *, lock: bool = False) -> store.Resource:
-        """The resource, if the viewer mounts for its department."""
-        query = readable(viewer).where(store.Resource.code == code)
-        resource = session.scalars(query.with_for_update() if lock else query).one_or_none()
-        if resource is None:
-            raise missing("resource", code)
-        if not viewer.provides_for(resource.department):
-            why = Words("You mount resources of your own department only.", "只能挂接本部门的资源。")
-            raise identity.refuse(request, viewer, why)
-        return resource
-
     @routes.post("/resources/{code}/mount/preview")
     def preview_mount(code: str, form: PreviewForm, viewer: Provider, request: Request) -> PreviewOut:
         """Try a table for a resource: its columns, a proposed mapping, all defects, ten masked rows, the rules' result.
@@ -238,45 +259,34 @@ def router(catalogue: Catalogue) -> APIRouter:
     @routes.put("/resources/{code}/mount")
     def mount_resource(
         code: str, form: MountForm, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
-    ) -> ResourceOut:
-        """Tie a resource to a table: check it, make its change topic and its connector, and wait until it runs.
+    ) -> MountedOut:
+        """Tie a resource to a table, to a topic that its system fills itself, or to files that are sent here.
 
-        The resource is marked as mounted only then; a connector that will not run is removed again.
+        The resource is marked as mounted only when all that it needs is there (a table's connector runs); what will not
+        do is removed again. For a topic the answer holds the credentials to fill it, this once.
         """
         with catalogue.session() as session:
             resource = own(session, viewer, request, code)
             system = need(session, store.InformationSystem, form.system, "system")
         require_match(if_match, resource.revision)
         terms = _mountable(resource, system)
-        source = source_of(system, catalogue.vault)
+        table: Table | None = None
+        credentials: WriterCredentials | None = None
+        if form.schema_name is not None and form.table is not None:
+            table = _table(source_of(system, catalogue.vault), terms, form.schema_name, form.table)
+        else:
+            refuse("mount-invalid", _CANNOT, handling_defects(terms))
+        _prepare(catalogue, code, system.code, form.kind)
+        where = {"kind": form.kind.value, "system": system.code, "schema": "", "table": "", "connector": ""}
         try:
-            with source.reading() as reading:
-                table = reading.describe(form.schema_name, form.table)
-                refuse("mount-invalid", _CANNOT, _defects(reading, terms, table))
-        except TableMissing as error:
-            raise _no_table(error) from error
-        except SourceUnreachable as error:
-            raise unreachable(error) from error
-        _prepare(catalogue, code, system.code)
-        topic = change_topic(catalogue.settings, system.code, form.schema_name, form.table)
-        catalogue.make_topic(topic)
-        connector = connector_name(code)
-        try:
-            catalogue.connect.put(
-                connector,
-                connector_config(
-                    catalogue.settings, source,
-                    resource=code, system=system.code, schema=form.schema_name, table=form.table,
-                ),
-            )  # fmt: skip
-            catalogue.connect.wait_until_running(connector, 60)
-        except ConnectRefused as error:
-            _abandon(catalogue, code, system.code)
-            title = Words("The connector does not run", "连接器无法运行")
-            detail = Words(f"{connector}: {error}", f"{connector}：{error}")
-            raise Problem(502, "connector-failed", title, detail) from error
-        where = {"kind": "table", **form.model_dump(by_alias=True), "topic": topic.name, "connector": connector}
-        try:
+            if table is not None:
+                where |= _connected(catalogue, code, system, table)
+            elif form.kind is MountKind.TOPIC:
+                credentials = open_topic(catalogue, terms, system.code)
+                where["topic"] = credentials.topic
+            else:
+                where["topic"] = make_topic(catalogue, terms, system.code)[0]
+                where["endpoint"] = f"{request.url.path}/files"
             with catalogue.session() as session, session.begin():
                 kept = session.get_one(store.Resource, code, with_for_update=True)
                 _mountable(kept, system)  # it may have been withdrawn while the connector came up
@@ -286,10 +296,10 @@ def router(catalogue: Catalogue) -> APIRouter:
                 kept.revision += 1
                 session.flush()
                 tell(catalogue, session, kept, "resource_mounted")
-                facts = {name: str(value) for name, value in where.items()}
+                facts = {name: value for name, value in where.items() if value}
                 catalogue.publisher.happened(session, "resource_mounted", code, kept.department, viewer.name, facts)
                 response.headers["ETag"] = etag(kept.revision)
-                return shown(session, viewer, kept)
+                return MountedOut(**dict(shown(session, viewer, kept)), credentials=credentials)
         except Problem:
             _abandon(catalogue, code, system.code)
             raise
@@ -298,9 +308,10 @@ def router(catalogue: Catalogue) -> APIRouter:
     def unmount_resource(
         code: str, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
     ) -> ResourceOut:
-        """Untie a resource from its table: nothing of it flows any more, and the source keeps no log for it.
+        """Untie a resource from its table, topic or files: nothing flows any more, and the source keeps no log for it.
 
-        Connector, slot and publication are removed at once, or as soon as the source answers again.
+        Connector, slot and publication, or the user that fills the topic, are removed at once, or as soon as the source
+        or the broker answers again.
         """
         with catalogue.session() as session, session.begin():
             resource = own(session, viewer, request, code, lock=True)
@@ -323,6 +334,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         """How the mount of a resource is: what has drifted, since when, and whether it was stopped for that."""
         language = language_of(request)
         with catalogue.session() as session:
+            session.connection(execution_options=_ONE_MOMENT)
             resource = session.scalars(readable(viewer).where(store.Resource.code == code)).one_or_none()
             if resource is None:
                 raise missing("resource", code)
@@ -344,6 +356,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             state = session.get(store.MountState, code)
             if resource.mount is None or resource.published is None or state is None:
                 raise missing("mount", code)
+            need_kind(resource, MountKind.TABLE)
             if state.condition == Condition.STOPPED.value:
                 detail = Words(
                     f"The mount of {code} is stopped: {resource.mount.get('halted')}", "挂接已停止，请先修复。"
@@ -378,6 +391,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         if condition is not None:
             query = query.where(store.MountState.condition == condition.value)
         with catalogue.session() as session:
+            session.connection(execution_options=_ONE_MOMENT)
             rows, following = page(session, query, [store.MountState.resource], limit, cursor)
             resources = {row.resource: session.get_one(store.Resource, row.resource) for row in rows}
             return Page(items=[_status(resources[row.resource], row, language) for row in rows], next=following)
@@ -420,7 +434,43 @@ def _where(catalogue: Catalogue, session: Session, resource: store.Resource, ter
     return condition(wanted, columns)
 
 
-def _prepare(catalogue: Catalogue, code: str, system: str) -> None:
+def _table(source: SourceDatabase, terms: Terms, schema: str, name: str) -> Table:
+    """The table, if the resource may be mounted on it; raises a problem with all that is against it."""
+    try:
+        with source.reading() as reading:
+            table = reading.describe(schema, name)
+            refuse("mount-invalid", _CANNOT, _defects(reading, terms, table))
+            return table
+    except TableMissing as error:
+        raise _no_table(error) from error
+    except SourceUnreachable as error:
+        raise unreachable(error) from error
+
+
+def _connected(catalogue: Catalogue, code: str, system: store.InformationSystem, table: Table) -> dict[str, str]:
+    """Make a table's change topic and its connector, and wait until it runs: where that is; raises a 502 problem."""
+    topic = change_topic(catalogue.settings, system.code, table.schema, table.name)
+    connector = connector_name(code)
+    try:
+        catalogue.make_topic(topic)
+        catalogue.connect.put(
+            connector,
+            connector_config(
+                catalogue.settings, source_of(system, catalogue.vault),
+                resource=code, system=system.code, schema=table.schema, table=table.name,
+            ),
+        )  # fmt: skip
+        catalogue.connect.wait_until_running(connector, 60)
+    except KafkaException as error:
+        raise broker_refused(error) from error
+    except ConnectRefused as error:
+        title = Words("The connector does not run", "连接器无法运行")
+        detail = Words(f"{connector}: {error}", f"{connector}：{error}")
+        raise Problem(502, "connector-failed", title, detail) from error
+    return {"schema": table.schema, "table": table.name, "topic": topic.name, "connector": connector}
+
+
+def _prepare(catalogue: Catalogue, code: str, system: str, kind: MountKind) -> None:
     """Put on record that a mount is being made; raises a 409 problem while what was before it is not cleared."""
     with catalogue.session() as session:
         query = select(store.Clearance).where(store.Clearance.resource == code)
@@ -439,7 +489,7 @@ def _prepare(catalogue: Catalogue, code: str, system: str) -> None:
             raise Problem(409, "mount-clearing", title, detail, headers={"Retry-After": "30"})
     try:
         with catalogue.session() as session, session.begin():
-            intend(session, code, system)
+            intend(session, code, system, kind)
     except IntegrityError as error:
         detail = Words(f"Resource {code} is being mounted.", f"资源 {code} 正在挂接。")
         raise Problem(409, "mount-clearing", Words("It is being mounted", "正在挂接"), detail) from error

@@ -61,7 +61,7 @@ def schema_of(terms: Terms) -> dict[str, Any]:
 
 
 def _field(item: Item) -> dict[str, Any]:
-    kind = _avro_type(item)
+    kind = avro_type(item)
     doc = f"{item.title}：{item.description}" if item.description else item.title
     more: dict[str, Any] = {"doc": doc, "sensitivity": item.sensitivity.value}
     if item.standard:
@@ -71,7 +71,8 @@ def _field(item: Item) -> dict[str, Any]:
     return {"name": item.name, "type": kind, **more}
 
 
-def _avro_type(item: Item) -> Any:
+def avro_type(item: Item) -> Any:
+    """The Avro type of an item's values, leaving aside that one may be missing."""
     match item.type:
         case ItemType.STRING:
             return "string"
@@ -116,7 +117,7 @@ def _breaking(before: Sequence[Item], after: Sequence[Item]) -> list[Words]:
     for name, item in old.items():
         if name not in new:
             reasons.append(Words(f"item {name} is gone", f"信息项“{item.title}”被删除"))
-        elif _avro_type(item) != _avro_type(new[name]):
+        elif avro_type(item) != avro_type(new[name]):
             reasons.append(Words(f"item {name} has another type", f"信息项“{item.title}”的类型改变"))
         elif new[name].nullable != item.nullable:
             # a row from before may lack what must now be there, a row from now on may lack what always was

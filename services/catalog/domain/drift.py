@@ -6,11 +6,13 @@ note. Nothing here knows when it was seen first: `remember` joins what is found 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
+from services.catalog.domain.envelope import misfits
 from services.catalog.domain.mount import Column, Table, item_type_of
 from services.catalog.domain.resource import Item, Terms
 from services.core.words import Words
@@ -48,6 +50,9 @@ class Kind(StrEnum):
     CONNECTOR_FAILED = "connector_failed"
     CONNECTOR_GONE = "connector_gone"
     SOURCE_UNREACHABLE = "source_unreachable"
+    TOPIC_GONE = "topic_gone"
+    USER_GONE = "user_gone"
+    SCHEMA_UNFIT = "schema_unfit"
 
 
 # What a look at the source tells; without one, these stay as they were.
@@ -208,6 +213,35 @@ def _of_log(where: str, slot: str, seen: Seen, limit: int) -> list[Finding]:
             f"数据库为复制槽 {slot} 保留的日志超过 {limit >> 20} MiB",
         )
         found.append(Finding(kind=Kind.LOG_RETAINED, object=slot, weight=Weight.WARN, words=words))
+    return found
+
+
+def of_topic(
+    terms: Terms,
+    topic: str,
+    user: str | None,
+    topics: Collection[str],
+    users: Collection[str],
+    latest: Mapping[str, Any] | None,
+) -> list[Finding]:
+    """What of a topic that is filled from outside is not as it should be; all of it warns, nothing stops.
+
+    `user` writes it (None where the exchange does), `latest` is the schema registered last for its values, whoever
+    registered it. A change that does not fit goes to quarantine by itself, so there is no need to hold up the others.
+    """
+    found: list[Finding] = []
+    if topic not in topics:
+        words = Words(f"change topic {topic} is gone", f"变更主题 {topic} 已不存在")
+        found.append(Finding(kind=Kind.TOPIC_GONE, object=topic, weight=Weight.WARN, words=words))
+    if user is not None and user not in users:
+        words = Words(
+            f"broker user {user} is gone: issue new credentials", f"消息系统用户 {user} 已不存在，请重新签发凭据"
+        )
+        found.append(Finding(kind=Kind.USER_GONE, object=user, weight=Weight.WARN, words=words))
+    for one in misfits(terms, latest):
+        where = f"{topic}.{one.item}" if one.item else topic
+        items = (one.item,) if one.item else ()
+        found.append(Finding(kind=Kind.SCHEMA_UNFIT, object=where, weight=Weight.WARN, words=one.words, items=items))
     return found
 
 

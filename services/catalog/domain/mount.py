@@ -107,15 +107,19 @@ def may_be_mounted(terms: Terms) -> bool:
     return not (terms.grade is Grade.CORE or terms.classified or terms.sharing_type is SharingType.NOT_SHARED)
 
 
+def handling_defects(terms: Terms) -> list[Defect]:
+    """What in the terms themselves keeps the resource from being mounted, wherever its data is."""
+    if may_be_mounted(terms):
+        return []
+    detail = Words(
+        "core, classified and not-shared data cannot be mounted", "核心数据、涉密数据和不予共享的数据不得挂接"
+    )
+    return [Defect("/code", detail)]
+
+
 def mount_defects(terms: Terms, table: Table) -> list[Defect]:
     """All that keeps a resource from being mounted on `table`; empty when it may be."""
-    defects: list[Defect] = []
-    if not may_be_mounted(terms):
-        detail = Words(
-            "core, classified and not-shared data cannot be mounted", "核心数据、涉密数据和不予共享的数据不得挂接"
-        )
-        defects.append(Defect("/code", detail))
-    return defects + _table_defects(table) + _item_defects(terms, table)
+    return handling_defects(terms) + _table_defects(table) + _item_defects(terms, table)
 
 
 def _table_defects(table: Table) -> list[Defect]:

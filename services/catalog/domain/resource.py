@@ -104,6 +104,11 @@ class MountKind(StrEnum):
     API = "api"
     FILE = "file"
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether its change topic is written by the contract's schemas, and not by a connector."""
+        return self in (MountKind.TOPIC, MountKind.FILE)
+
 
 class RuleKind(StrEnum):
     """What a quality rule asks of a row (services/core/quality.py)."""

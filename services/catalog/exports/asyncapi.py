@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from services.catalog.domain.resource import MountKind, PublishedResource
+from services.catalog.domain.resource import PublishedResource
 from services.catalog.exports.place import Place, json_bytes
 
 VERSION = "3.0.0"
@@ -55,7 +55,7 @@ def document(
         if mount is None or not mount.topic:
             continue
         about = f"{resource.title}：变更"
-        channel = _channel(mount.topic, about, schemas, compacted=mount.kind in (MountKind.TABLE, MountKind.TOPIC))
+        channel = _channel(mount.topic, about, schemas, compacted=True)
         channel["description"] = resource.abstract
         channel["x-resource"] = resource.code
         add(f"change.{resource.code}", channel, "receive", about)

@@ -71,19 +71,22 @@ def compile_plan(
     """
     columns = _row_columns(writer)
     items = {item["name"]: item for item in resource["items"]}
+    # columns are a table's; who writes changes by the contract calls the fields of a row as the items are called
+    of_table = resource["mount"].get("kind", "table") == "table"
+    fields_of = {name: item["column"] if of_table else name for name, item in items.items()}
     granted = {one["name"]: masks.parse(json.loads(one["mask"])) if one["mask"] else None for one in grant["items"]}
     if unknown := sorted(set(granted) - set(items)):
         raise NotAnEnvelope(f"the contract has no item {', '.join(unknown)}")
 
     def column(name: str) -> Column:
-        item = items[name]
-        if item["column"] not in columns:
-            raise NotAnEnvelope(f"the change has no column {item['column']!r}")
-        return Column(name, item["column"], values.reader(item["type"], columns[item["column"]]))
+        field = fields_of[name]
+        if field not in columns:
+            raise NotAnEnvelope(f"the change has no column {field!r}")
+        return Column(name, field, values.reader(items[name]["type"], columns[field]))
 
     def type_of(name: str, mask: masks.Mask | None) -> Any:
         kind = items[name]["type"]
-        return values.share_type(mask.result_type(kind) if mask else kind, columns[items[name]["column"]])
+        return values.share_type(mask.result_type(kind) if mask else kind, columns[fields_of[name]])
 
     # A masked key would not tell rows apart, so a key that is not shown in clear is a pseudonym.
     hidden = masks.parse({"kind": "pseudonym"})

@@ -53,6 +53,9 @@ def project(plan: Plan, envelope: Mapping[str, Any], *, catching_up: bool = Fals
     op, before, after = envelope["op"], envelope["before"], envelope["after"]
     if op not in _ROW_OPS:
         raise UnknownOperation(f"operation {op!r} is not the change of one row")
+    if (op == "d") != (after is None) or (op == "d" and before is None):
+        # taken for nothing in sight, it would leave consumers a row that is gone, or one that is out of date
+        raise UnknownOperation(f"operation {op!r} with the rows of another")
     was_seen = before is not None and _in_sight(plan, before, None)
     is_seen = after is not None and _in_sight(plan, after, before)
     if is_seen:
@@ -108,7 +111,7 @@ def _change(plan: Plan, envelope: Mapping[str, Any], op: str, row: dict[str, Any
         "row": row,
         "source": {
             "system": plan.system,
-            "position": f"{envelope['source'].get('lsn') or 0:016x}",
+            "position": f"{envelope['source'].get('lsn') or envelope['source'].get('position') or 0:016x}",
             "committed_at": committed_at(envelope),
         },
         "grant": plan.grant,

@@ -21,6 +21,11 @@ class Route:
     resource: State
     grants: tuple[State, ...]
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether the topic is filled from outside, and not by a connector."""
+        return str(self.resource["mount"].get("kind", "table")) != "table"
+
     def live(self, now: datetime) -> list[State]:
         """The grants under which data may flow at `now`."""
         return [

@@ -112,9 +112,18 @@ class _Filling:
 
 
 class Relay:
-    """One relay worker. `run` works until `stop` is set; `why_not_ready` may be asked from any thread."""
+    """One relay worker. `run` works until `stop` is set; `why_not_ready` may be asked from any thread.
 
-    def __init__(self, settings: Settings, registry: Registry, admin: AdminClient, *, worker: int = 0) -> None:
+    A worker relays either what connectors write or, if `filled`, the topics that are filled from outside. The former
+    it reads before it is committed, for a connector says again what came to nothing
+    (docs/decisions/0005-positions.md); nobody else does, so the latter count only once they are committed.
+    """
+
+    def __init__(
+        self, settings: Settings, registry: Registry, admin: AdminClient, *, worker: int = 0, filled: bool = False
+    ) -> None:
+        self._filled, self._group = filled, f"{GROUP}.filled" if filled else GROUP
+        self._isolation = "read_committed" if filled else "read_uncommitted"
         self._settings, self._registry, self._admin = settings, registry, admin
         self._transactional_id = f"sync-relay-{worker}"
         self._run_id = f"{self._transactional_id}/{uuid.uuid4().hex[:12]}"
@@ -165,9 +174,9 @@ class Relay:
         self._source = consumer(
             self._settings,
             "sync",
-            GROUP,
+            self._group,
             group_protocol="consumer",
-            isolation_level="read_uncommitted",
+            isolation_level=self._isolation,
             client_id=f"tongshu-{self._run_id}",
         )
         self._begin_epoch()
@@ -435,7 +444,8 @@ class Relay:
 
     def _reroute(self) -> None:
         """Take up what the catalogue and the demand side have changed."""
-        routes = build(self._resources.values(), self._grants.values())
+        found = build(self._resources.values(), self._grants.values())
+        routes = {topic: route for topic, route in found.items() if route.is_filled is self._filled}
         ensure_topics(
             self._admin,
             [quarantine(route.resource["code"]) for topic, route in routes.items() if topic not in self._routes],
@@ -530,7 +540,7 @@ class Relay:
             return [], lanes
         if self._lane_consumer is None:
             self._lane_consumer = state_consumer(
-                self._settings, "sync", "sync.catch-up", isolation_level="read_uncommitted"
+                self._settings, "sync", "sync.catch-up", isolation_level=self._isolation
             )
         if (self._lane_partition, self._lane_offset) != (lane.partition, lane.cursor):
             self._lane_consumer.assign([TopicPartition(*lane.partition, lane.cursor)])

@@ -68,6 +68,8 @@ WHO: dict[str, frozenset[Role]] = {
     "DELETE /resources/{code}/mount": WRITERS,
     "POST /resources/{code}/mount/preview": WRITERS,
     "POST /resources/{code}/mount/resnapshot": WRITERS,
+    "POST /resources/{code}/mount/credentials": WRITERS,
+    "POST /resources/{code}/mount/files": WRITERS,
     "GET /mounts": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /clearances": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /notices": EVERYONE,
