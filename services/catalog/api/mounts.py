@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -72,18 +71,17 @@ class MountForm(Strict):
 
     kind: Literal[MountKind.TABLE, MountKind.TOPIC, MountKind.FILE] = MountKind.TABLE
     system: Slug
-    schema_name: Annotated[Name | None, Field(alias="schema", validate_default=True, description="Of a table.")] = None
-    table: Annotated[Name | None, Field(validate_default=True, description="Of a table.")] = None
+    schema_name: Annotated[Name | None, Field(alias="schema", description="Of a table.")] = None
+    table: Annotated[Name | None, Field(description="Of a table.")] = None
 
-    @field_validator("schema_name", "table")
-    @classmethod
-    def _of_a_table(cls, value: str | None, info: ValidationInfo) -> str | None:
-        is_table = info.data.get("kind", MountKind.TABLE) is MountKind.TABLE
-        if is_table and value is None:
-            raise PydanticCustomError("missing", "Field required")
-        if not is_table and value is not None:
-            raise PydanticCustomError("extra_forbidden", "Extra inputs are not permitted")
-        return value
+    def defects(self) -> list[Defect]:
+        """A table is named where one is meant, and only there."""
+        given = {"/schema": self.schema_name, "/table": self.table}
+        if self.kind is MountKind.TABLE:
+            detail = Words("Field required", "缺少必填项")
+            return [Defect(pointer, detail) for pointer, value in given.items() if value is None]
+        detail = Words("Extra inputs are not permitted", "不认识的字段")
+        return [Defect(pointer, detail) for pointer, value in given.items() if value is not None]
 
 
 class MountedOut(ResourceOut):
@@ -265,6 +263,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         The resource is marked as mounted only when all that it needs is there (a table's connector runs); what will not
         do is removed again. For a topic the answer holds the credentials to fill it, this once.
         """
+        refuse("invalid-request", Words("The request is not valid", "请求无效"), form.defects())
         with catalogue.session() as session:
             resource = own(session, viewer, request, code)
             system = need(session, store.InformationSystem, form.system, "system")
