@@ -308,7 +308,9 @@ def test_another_type_another_key_and_no_table_stop_the_mount(clerk: Clerk, town
     reader = town.reader(grant)
     reader.await_state({"1": {"id": "1", "n": 1}, "2": {"id": "2", "n": 2}}, 90)
     reader.close()
-    assert "mount_restored" in [name for name, _ in events_of(clerk, unpublished.code)]
+    # the connector's own restart may have made it again before the watch has looked
+    told_types = [name for name, _ in events_of(clerk, unpublished.code) if name.startswith("mount_")]
+    assert told_types in ([], ["mount_drifted", "mount_restored"])
     # a table that comes back is delivered again
     grant = town.grant(dropped, ["id", "n"])
     reader = town.reader(grant)
