@@ -12,6 +12,7 @@ from services.catalog import api, store
 from services.catalog.catalogue import Catalogue
 from services.catalog.drift import DriftWatch
 from services.catalog.events import Publisher
+from services.catalog.polling import Poller
 from services.catalog.publication import adopt, make_findable
 from services.catalog.seed import plant
 from services.catalog.use import UseCount
@@ -95,6 +96,7 @@ def main() -> None:
     UseCount(catalogue).start()
     connectors = Watch(catalogue.connect)
     connectors.start()
+    Poller(catalogue).start()
     DriftWatch(catalogue, connectors.failures).start()
     serve(app, here)
 

@@ -123,6 +123,9 @@ class DriftWatch(threading.Thread):
                 known = [drift.finding_of(one) for one in state.findings]
                 user = writer_name(mount.system, code) if mount.kind is MountKind.TOPIC else None
                 seen = drift.of_topic(terms_of(resource.published), topic, user, there, users, latest[topic])
+                upstream = session.get(store.Upstream, code)
+                if upstream is not None:
+                    seen += drift.of_upstream(mount.endpoint or "", upstream.failure)
                 found = drift.remember(known, seen, moment)
                 condition = drift.condition_of(found)
                 self._tell(session, resource, known, found, condition)

@@ -316,6 +316,27 @@ class MountState(Base):
     checked_at: Mapped[datetime | None] = mapped_column(_MOMENT)
 
 
+class Upstream(Base):
+    """The API that fills a resource, and what became of asking it; the secret is sealed by the vault.
+
+    `form` is a record of `domain/upstream.py`. `etag` and `last_modified` are those of the answer taken in last, under
+    `version` of the resource; `next_at` is when it is asked next, or until when somebody is asking it just now.
+    """
+
+    __tablename__ = "upstreams"
+    resource: Mapped[str] = mapped_column(ForeignKey(Resource.code), primary_key=True)
+    form: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    etag: Mapped[str] = mapped_column(Text, default="")
+    last_modified: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(Integer, default=0)
+    rows: Mapped[int | None] = mapped_column(Integer)
+    asked_at: Mapped[datetime | None] = mapped_column(_MOMENT)
+    next_at: Mapped[datetime] = mapped_column(_MOMENT, index=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    failure: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
 class Clearance(Base):
     """What a mount that ended, or never came to be, may have left in Connect, its source or the broker, to be removed.
 

@@ -53,6 +53,8 @@ class Kind(StrEnum):
     TOPIC_GONE = "topic_gone"
     USER_GONE = "user_gone"
     SCHEMA_UNFIT = "schema_unfit"
+    UPSTREAM_FAILED = "upstream_failed"
+    ROWS_UNFIT = "rows_unfit"
 
 
 # What a look at the source tells; without one, these stay as they were.
@@ -243,6 +245,17 @@ def of_topic(
         items = (one.item,) if one.item else ()
         found.append(Finding(kind=Kind.SCHEMA_UNFIT, object=where, weight=Weight.WARN, words=one.words, items=items))
     return found
+
+
+def of_upstream(endpoint: str, failure: Mapping[str, str] | None) -> list[Finding]:
+    """What became of asking an upstream API last, which answers at `endpoint`; None: all went well.
+
+    It warns: what is held stays as it was, and the API is asked again.
+    """
+    if failure is None:
+        return []
+    words = Words(f"{endpoint}: {failure['en']}", f"{endpoint}：{failure['zh']}")
+    return [Finding(kind=Kind(failure["kind"]), object=endpoint, weight=Weight.WARN, words=words)]
 
 
 def condition_of(findings: Sequence[Finding]) -> Condition:
