@@ -39,6 +39,7 @@ WITH_DATABASE = ("catalog", "demand")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
+    catalog_events.LISTS,
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,

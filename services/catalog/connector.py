@@ -76,6 +76,8 @@ def connector_config(
         "heartbeat.interval.ms": "10000",
         "heartbeat.action.query": "select pg_logical_emit_message(true, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",
+        # what fails is started again by the exchange, which tells of it; by itself it would try for ever and say nothing
+        "errors.max.retries": "0",
         "exactly.once.support": "required",
         # a transaction a poll would cost each change some 20 ms; the relay reads what is not committed yet, too
         # (services/sync/relay/repeats.py)

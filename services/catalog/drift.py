@@ -22,7 +22,7 @@ from services.catalog import mounting, store
 from services.catalog.catalogue import Catalogue, now
 from services.catalog.connector import connector_name, slot_name
 from services.catalog.domain import drift
-from services.catalog.domain.drift import Condition, Finding, Kind, Seen, Weight
+from services.catalog.domain.drift import Condition, Finding, Kind, Log, Seen, Weight
 from services.catalog.domain.mount import Column, Table
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
 from services.catalog.publication import tell
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 _AT_ONCE = 4
 _PATIENCE_SECONDS = 5.0
+# what was written meanwhile is in no stream
+_MISSED = frozenset({Kind.PUBLICATION_GONE, Kind.SLOT_GONE, Kind.PUBLICATION_REMADE, Kind.SLOT_REMADE})
 _UNFIT_TO_READ = frozenset({Kind.CONNECTOR_FAILED, Kind.SLOT_LOST})
 _BY = "exchange"
 
@@ -192,7 +194,12 @@ class DriftWatch(threading.Thread):
             take_baseline(state, resource.version, seen.table)
         baseline = {name: Column(**column) for name, column in (state.columns or {}).items()}
         limit = self._catalogue.settings.mount_retained_mebibytes << 20
-        return drift.compare(terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit)
+        log = Log(publication=state.publication, decoded=state.decoded)
+        found = drift.compare(
+            terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit, log=log
+        )  # fmt: skip
+        state.publication, state.decoded = seen.publication, seen.slot.decoded if seen.slot else None
+        return found
 
     def _steer(
         self,
@@ -214,6 +221,7 @@ class DriftWatch(threading.Thread):
             return
         if not looked:
             return
+        state.reread = state.reread or bool(kinds & _MISSED)
         if Kind.CONNECTOR_GONE in kinds:
             connect.put(name, config_of(self._catalogue, session, resource, signals=state.signals))
             state.stopped = False
@@ -223,9 +231,8 @@ class DriftWatch(threading.Thread):
             state.stopped, state.reread = False, True
             log.info("mount resumed", resource=resource.code)
         elif kinds & {Kind.PUBLICATION_GONE, Kind.SLOT_GONE}:
-            # the connector makes both when it starts, and only then; what was written meanwhile is in no stream
+            # the connector makes both when it starts, and only then
             connect.restart(name)
-            state.reread = True
         elif state.reread and not kinds & _UNFIT_TO_READ:
             ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS)
             state.reread = False
@@ -276,10 +283,12 @@ def first_state(resource: str, version: int, table: Table | None) -> store.Mount
 def _seen(reading: Reading, mount: _Mount) -> Seen | Words:
     name = slot_name(mount.resource)
     try:
-        published, slot = reading.published(name, mount.schema, mount.table), reading.slot(name)
-        return Seen(table=reading.describe(mount.schema, mount.table), published=published, slot=slot)
+        oid, published = reading.published(name, mount.schema, mount.table)
+        slot = reading.slot(name)
+        table = reading.describe(mount.schema, mount.table)
+        return Seen(table=table, published=published, slot=slot, publication=oid)
     except TableMissing:
-        return Seen(table=None, published=published, slot=slot)
+        return Seen(table=None, published=published, slot=slot, publication=oid)
     except SourceUnreachable as error:
         return _unseen(error)
 

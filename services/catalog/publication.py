@@ -513,6 +513,19 @@ def adopt(catalogue: Catalogue) -> int:
         return len(found)
 
 
+def adopt_lists(catalogue: Catalogue) -> None:
+    """Tell the others of the lines of the lists that were taken in before there was a topic for them."""
+    tables: tuple[type[store.Power] | type[store.ServiceItem] | type[store.DataItem], ...] = (
+        store.Power, store.ServiceItem, store.DataItem,
+    )  # fmt: skip
+    for table in tables:
+        with catalogue.session() as session, session.begin():
+            lines = session.scalars(select(table).where(~table.told).with_for_update()).all()
+            for line in lines:
+                line.told = True
+            catalogue.publisher.lines(session, lines, "list_imported")
+
+
 def make_findable(sessions: Callable[[], Session]) -> None:
     """Let be found what was published before there was a search."""
     with sessions() as session, session.begin():

@@ -41,6 +41,10 @@ class SourceUnreachable(Exception):
     """The department's database cannot be reached with what was registered, or does not answer."""
 
 
+class NoDatabase(SourceUnreachable):
+    """The information system was registered without a database: it fills topics, sends files or answers over HTTP."""
+
+
 class TableMissing(Exception):
     """The database has no such table, or its user may not see it."""
 
@@ -148,24 +152,26 @@ class Reading:
         )
         return Readiness(wal_level=level, may_replicate=bool(replicates), free_slots=slots)
 
-    def published(self, publication: str, schema: str, table: str) -> bool:
-        """Whether the publication is there and holds the table."""
+    def published(self, publication: str, schema: str, table: str) -> tuple[int | None, bool]:
+        """The publication's oid, if it is there, and whether it holds the table."""
         found = self._rows(
-            "select 1 from pg_publication p where p.pubname = %s and (p.puballtables or exists ("
+            "select p.oid::bigint, p.puballtables or exists ("
             " select 1 from pg_publication_rel r join pg_class c on c.oid = r.prrelid"
             " join pg_namespace n on n.oid = c.relnamespace"
-            " where r.prpubid = p.oid and n.nspname = %s and c.relname = %s))",
-            (publication, schema, table),
+            " where r.prpubid = p.oid and n.nspname = %s and c.relname = %s)"
+            " from pg_publication p where p.pubname = %s",
+            (schema, table, publication),
         )
-        return bool(found)
+        return found[0] if found else (None, False)
 
     def slot(self, name: str) -> Slot | None:
         found = self._rows(
-            "select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, wal_status = 'lost'"
-            " from pg_replication_slots where slot_name = %s",
+            "select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint, s.wal_status = 'lost',"
+            " c.total_txns from pg_replication_slots s left join pg_stat_replication_slots c using (slot_name)"
+            " where s.slot_name = %s",
             (name,),
         )
-        return Slot(retained_bytes=found[0][0], lost=bool(found[0][1])) if found else None
+        return Slot(retained_bytes=found[0][0], lost=bool(found[0][1]), decoded=found[0][2]) if found else None
 
     def sample(self, table: Table, columns: Sequence[str], rows: int) -> list[dict[str, str | None]]:
         """The first `rows` rows as texts, long ones cut; empty where the table may not be read."""
@@ -301,7 +307,12 @@ class SourceDatabase:
 
 
 def source_of(system: store.InformationSystem, vault: Fernet) -> SourceDatabase:
-    """The database of a registered information system."""
+    """The database of a registered information system; raises NoDatabase."""
+    if (
+        system.host is None or system.port is None or system.database is None or system.username is None
+        or system.password is None
+    ):  # fmt: skip
+        raise NoDatabase(f"system {system.code} has no database")
     return SourceDatabase(
         host=system.host,
         port=system.port,

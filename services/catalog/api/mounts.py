@@ -26,7 +26,7 @@ from services.catalog.api.previews import (
 )
 from services.catalog.api.resources import shown
 from services.catalog.api.upstreams import UpstreamForm, UpstreamOut, looked, out_of, refuse_form
-from services.catalog.catalogue import Catalogue, missing, need, now, readable, refuse, unreachable
+from services.catalog.catalogue import Catalogue, database_of, missing, need, now, readable, refuse, unreachable
 from services.catalog.connector import change_topic, connector_config, connector_name
 from services.catalog.domain.condition import condition
 from services.catalog.domain.drift import Condition, Kind, Weight, finding_of
@@ -211,7 +211,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             lists = code_lists(session)
         terms = _with_columns(terms, form.columns)
         try:
-            with source_of(system, catalogue.vault).reading() as reading:
+            with database_of(catalogue, system).reading() as reading:
                 found = look(reading, terms, form.schema_name, form.table, lists, now())
         except TableMissing as error:
             raise _no_table(error) from error
@@ -253,7 +253,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         table: Table | None = None
         credentials: WriterCredentials | None = None
         if form.schema_name is not None and form.table is not None:
-            table = _table(source_of(system, catalogue.vault), terms, form.schema_name, form.table)
+            table = _table(database_of(catalogue, system), terms, form.schema_name, form.table)
         else:
             refuse("mount-invalid", _CANNOT, handling_defects(terms))
         if form.upstream is not None:

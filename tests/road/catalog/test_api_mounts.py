@@ -20,7 +20,7 @@ from cli.demo.stage import publish
 from tests.road.catalog.office import Api, Place
 from tests.road.town import OWNER, Table, Town, eventually, resource_of
 
-SYSTEM = OWNER.database
+SYSTEM = "upstream_only"
 ITEMS: list[dict[str, Any]] = [
     {"name": "id", "title": "编号", "type": "string", "key": True, "nullable": False},
     {"name": "name", "title": "姓名", "type": "string", "sensitivity": "personal"},
@@ -131,6 +131,9 @@ class Clerk:
 @pytest.fixture
 def clerk(town: Town, place: Place) -> Clerk:
     code = f"u{uuid.uuid4().hex[:10]}"
+    if SYSTEM not in {one["code"] for one in place.operator.get("/systems", limit=500).json()["items"]}:
+        form = {"code": SYSTEM, "department": OWNER.slug, "name": "没有数据库的系统"}
+        place.operator.must(place.operator.post("/systems", form), 201)
     town.exchange.ask("POST", "catalog", "/resources", resource_of(code, ITEMS))
     publish(town.exchange, code)
     topic = f"cdc.{SYSTEM}.{code}"
@@ -218,6 +221,26 @@ def test_the_wizard_tells_all_of_an_api_at_once_and_shows_nothing_in_clear(clerk
     assert [one["pointer"] for one in refused.json()["errors"]] == [
         "/upstream/url", "/upstream/header", "/upstream/paging/parameter", "/upstream/paging/pointer",
     ]  # fmt: skip
+
+
+def test_a_system_without_a_database_mounts_all_but_tables(clerk: Clerk, place: Place) -> None:
+    told = clerk.api.must(clerk.api.get(f"/systems/{SYSTEM}"))
+    assert (told["host"], told["port"], told["database"]) == (None, None, None)
+    path = f"/resources/{clerk.table.code}/mount"
+    table = {"system": SYSTEM, "schema": "population", "table": "person"}
+    for answer in (
+        clerk.api.put(path, table, if_match="*"),
+        clerk.api.post(f"{path}/preview", table),
+        clerk.api.get(f"/systems/{SYSTEM}/tables"),
+    ):
+        assert answer.status_code == 422 and answer.json()["type"].endswith("database-missing")
+    for kind in ("file", "topic"):
+        clerk.api.must(clerk.api.put(path, {"kind": kind, "system": SYSTEM}, if_match="*"))
+        clerk.api.must(clerk.api.request("DELETE", path, headers={"If-Match": "*"}))
+    half = {"code": "half", "department": OWNER.slug, "name": "半个", "host": "127.0.0.1", "username": "x"}
+    refused = clerk.api.post("/systems", half)
+    assert refused.status_code == 422
+    assert [one["pointer"] for one in refused.json()["errors"]] == ["/port", "/database", "/password"]
 
 
 def test_an_api_is_no_way_into_other_networks(clerk: Clerk, upstream: Upstream) -> None:
