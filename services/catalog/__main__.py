@@ -41,6 +41,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
         registry=registry,
         connect=Connect(here),
         make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
+        has_topic=lambda name: name in admin.list_topics(timeout=30).topics,
         signal=_signaller(here),
         writers=Writers(admin),
         vault=Fernet(here.secret("catalog_vault_key")),

@@ -42,6 +42,7 @@ class Catalogue:
     registry: Registry
     connect: Connect
     make_topic: Callable[[Topic], None]
+    has_topic: Callable[[str], bool]
     signal: Callable[[str, str, str], None]
     writers: Writers
     vault: Fernet

@@ -24,9 +24,11 @@ from services.catalog.connector import connector_name, slot_name
 from services.catalog.domain import drift
 from services.catalog.domain.drift import Condition, Finding, Kind, Log, Seen, Weight
 from services.catalog.domain.mount import Column, Table
+from services.catalog.domain.reread import State, reread_of
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
 from services.catalog.publication import tell
-from services.catalog.resnapshot import ask, config_of
+from services.catalog.reconcile import CannotCompare, reconcile
+from services.catalog.resnapshot import ask, config_of, follow
 from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
 from services.catalog.writers import writer_name
 from services.core.avro import RegistryUnavailable
@@ -181,7 +183,7 @@ class DriftWatch(threading.Thread):
             kinds = {one.kind for one in found}
             try:
                 self._steer(session, resource, state, condition, kinds, looked=isinstance(seen, Seen))
-            except (ConnectRefused, KafkaException) as refused:
+            except (ConnectRefused, KafkaException, RegistryUnavailable, SourceUnreachable) as refused:
                 # what was found is kept and told all the same; the next look tries again
                 log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
             self._tell(session, resource, known, found, condition)
@@ -214,6 +216,7 @@ class DriftWatch(threading.Thread):
         """Stop what must not flow, let flow again what may, and make again what is only missing."""
         connect, name = self._catalogue.connect, connector_name(resource.code)
         if condition is Condition.STOPPED:
+            state.reconcile = False
             if not state.stopped and Kind.CONNECTOR_GONE not in kinds:
                 connect.stop(name)
                 state.stopped = True
@@ -221,10 +224,13 @@ class DriftWatch(threading.Thread):
             return
         if not looked:
             return
-        state.reread = state.reread or bool(kinds & _MISSED)
+        if kinds & _MISSED:
+            state.reread, state.reconcile = True, False
         if Kind.CONNECTOR_GONE in kinds:
             connect.put(name, config_of(self._catalogue, session, resource, signals=state.signals))
             state.stopped = False
+        elif state.stopped and state.reconcile:
+            self._reconcile(session, resource, state)
         elif state.stopped:
             connect.resume(name)
             # what was written meanwhile is in the log as the table was then, which may not fit the contract
@@ -234,9 +240,34 @@ class DriftWatch(threading.Thread):
             # the connector makes both when it starts, and only then
             connect.restart(name)
         elif state.reread and not kinds & _UNFIT_TO_READ:
-            ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS)
+            ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS, missed=True)
             state.reread = False
             log.info("rows are read again", resource=resource.code)
+        elif state.reading is not None and reread_of(state.reading).state.is_open:
+            reread = follow(self._catalogue, state)
+            state.reconcile = reread is not None and reread.state is State.DONE and reread.missed
+        if state.reconcile and not state.stopped:
+            # the next look finds it written down that the exchange has stopped it, and why, whoever looks
+            connect.stop(name)
+            state.stopped = True
+
+    def _reconcile(self, session: Session, resource: store.Resource, state: store.MountState) -> None:
+        """Delete what is gone from the table without a change that said so, then let the connector go on."""
+        catalogue, name, mount = self._catalogue, connector_name(resource.code), resource.mount or {}
+        catalogue.connect.wait_until_stopped(name, _PATIENCE_SECONDS)
+        system = session.get_one(store.InformationSystem, mount["system"])
+        try:
+            deleted = reconcile(
+                catalogue.settings, catalogue.registry, source_of(system, catalogue.vault), resource.code,
+                mount["topic"], mount["schema"], mount["table"],
+            )  # fmt: skip
+            facts = {"deleted": str(deleted)}
+        except CannotCompare as error:
+            log.warning("rows that are gone cannot be found", resource=resource.code, reason=str(error))
+            facts = {"reason": str(error)}
+        catalogue.publisher.happened(session, "rows_reconciled", resource.code, resource.department, _BY, facts)
+        catalogue.connect.resume(name)
+        state.stopped = state.reconcile = False
 
     def _tell(
         self,
@@ -273,7 +304,7 @@ def first_state(resource: str, version: int, table: Table | None) -> store.Mount
     """How a mount is that has just been made on `table`, or was made before such states were kept (None)."""
     state = store.MountState(
         resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, signals=False,
-        reread=False,
+        reread=False, reconcile=False,
     )  # fmt: skip
     if table is not None:
         take_baseline(state, version, table)

@@ -515,9 +515,7 @@ def adopt(catalogue: Catalogue) -> int:
 
 def adopt_lists(catalogue: Catalogue) -> None:
     """Tell the others of the lines of the lists that were taken in before there was a topic for them."""
-    tables: tuple[type[store.Power] | type[store.ServiceItem] | type[store.DataItem], ...] = (
-        store.Power, store.ServiceItem, store.DataItem,
-    )  # fmt: skip
+    tables: Sequence[Any] = (store.Power, store.ServiceItem, store.DataItem)
     for table in tables:
         with catalogue.session() as session, session.begin():
             lines = session.scalars(select(table).where(~table.told).with_for_update()).all()

@@ -144,6 +144,15 @@ class Reading:
             comment=comment,
         )
 
+    def estimate(self, schema: str, table: str) -> int | None:
+        """How many rows the server takes a table to have; None where it has never counted, or there is no table."""
+        found = self._rows(
+            "select c.reltuples::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = %s",
+            (schema, table),
+        )
+        return found[0][0] if found and found[0][0] >= 0 else None
+
     def readiness(self) -> Readiness:
         ((level, replicates, slots),) = self._rows(
             "select current_setting('wal_level'),"
@@ -276,6 +285,25 @@ class SourceDatabase:
         connection = self._connect(f"-c default_transaction_read_only=on {limits}")
         try:
             yield Reading(connection, self.database)
+        finally:
+            connection.close()
+
+    def keys(self, schema: str, table: str, columns: Sequence[str], at_once: int) -> Iterator[list[tuple[str, ...]]]:
+        """The keys of all rows of a table as texts, of one moment, `at_once` at a time; raises SourceUnreachable.
+
+        Where row security would hide rows the server refuses.
+        """
+        limits = f"-c statement_timeout={_STATEMENT_MS * 12} -c lock_timeout={_LOCK_MS} -c row_security=off"
+        connection = self._connect(f"-c default_transaction_read_only=on {limits}")
+        listed = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in columns)
+        query = sql.SQL("select {} from {}").format(listed, sql.Identifier(schema, table))
+        try:
+            with connection.transaction(), connection.cursor("keys") as cursor:
+                cursor.execute(query)
+                while rows := cursor.fetchmany(at_once):
+                    yield rows
+        except psycopg.Error as error:
+            raise _failure(self.database, error) from error
         finally:
             connection.close()
 

@@ -311,6 +311,8 @@ class MountState(Base):
 
     `findings` are records of `domain/drift.py`; `stopped` says that the exchange itself has stopped the connector,
     `signals` that the connector listens for signals, `reread` that rows were missed and are to be read again.
+    `reading` is a record of `domain/reread.py`: the last that was asked for; `reconcile` says that rows which are gone
+    are to be found and deleted while the connector is stopped.
     `publication` (its oid) and `decoded` (transactions, of the slot) are those of the last look.
     """
 
@@ -323,6 +325,8 @@ class MountState(Base):
     stopped: Mapped[bool] = mapped_column(Boolean, default=False)
     signals: Mapped[bool] = mapped_column(Boolean, default=False)
     reread: Mapped[bool] = mapped_column(Boolean, default=False)
+    reading: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    reconcile: Mapped[bool] = mapped_column(Boolean, default=False)
     publication: Mapped[int | None] = mapped_column(BigInteger)
     decoded: Mapped[int | None] = mapped_column(BigInteger)
     retained_bytes: Mapped[int | None] = mapped_column(BigInteger)

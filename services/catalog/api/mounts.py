@@ -39,6 +39,7 @@ from services.catalog.domain.mount import (
     mount_defects,
     nullable_required,
 )
+from services.catalog.domain.reread import State, reread_of
 from services.catalog.domain.resource import Defect, MountKind, Terms, terms_of
 from services.catalog.drift import first_state
 from services.catalog.mounting import MAKING, clear, end, intend, stands
@@ -131,6 +132,18 @@ class FindingOut(Strict):
     last_seen: datetime | None
 
 
+class RereadOut(Strict):
+    """Rows that are read again, or were. `rows` is exact at the end and in whole chunks before."""
+
+    id: str
+    since: datetime
+    state: State
+    rows: int
+    estimate: Annotated[int | None, Field(description="How many rows the source takes its table to have.")]
+    some: Annotated[bool, Field(description="Whether only rows are read that a filter matches.")]
+    missed: Annotated[bool, Field(description="Whether changes were missed: what is gone is deleted afterwards.")]
+
+
 class MountStatus(Strict):
     """How a mount is. `checked_at` is when its source was last looked at, null before the first time."""
 
@@ -140,6 +153,7 @@ class MountStatus(Strict):
     condition: Condition
     checked_at: datetime | None
     retained_bytes: Annotated[int | None, Field(description="How much log the source keeps for it.")]
+    reread: Annotated[RereadOut | None, Field(description="Of a table: the last that was read again.")] = None
     upstream: Annotated[UpstreamOut | None, Field(description="Of an API.")] = None
     findings: list[FindingOut]
 
@@ -252,6 +266,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         terms = _mountable(resource, system)
         table: Table | None = None
         credentials: WriterCredentials | None = None
+        was_mounted = False
         if form.schema_name is not None and form.table is not None:
             table = _table(database_of(catalogue, system), terms, form.schema_name, form.table)
         else:
@@ -265,7 +280,8 @@ def router(catalogue: Catalogue) -> APIRouter:
         where = {"kind": form.kind.value, "system": system.code, "schema": "", "table": "", "connector": ""}
         try:
             if table is not None:
-                where |= _connected(catalogue, code, system, table)
+                made, was_mounted = _connected(catalogue, code, system, table)
+                where |= made
             elif form.kind is MountKind.TOPIC:
                 credentials = open_topic(catalogue, terms, system.code)
                 where["topic"] = credentials.topic
@@ -276,7 +292,9 @@ def router(catalogue: Catalogue) -> APIRouter:
                 kept = session.get_one(store.Resource, code, with_for_update=True)
                 _mountable(kept, system)  # it may have been withdrawn while the connector came up
                 stands(session, code, system.code)
-                session.add(first_state(code, kept.version, table))
+                state = first_state(code, kept.version, table)
+                state.reread = was_mounted
+                session.add(state)
                 if form.upstream is not None:
                     session.add(form.upstream.kept(catalogue, code))
                 kept.mount = where
@@ -440,11 +458,17 @@ def _table(source: SourceDatabase, terms: Terms, schema: str, name: str) -> Tabl
         raise unreachable(error) from error
 
 
-def _connected(catalogue: Catalogue, code: str, system: store.InformationSystem, table: Table) -> dict[str, str]:
-    """Make a table's change topic and its connector, and wait until it runs: where that is; raises a 502 problem."""
+def _connected(
+    catalogue: Catalogue, code: str, system: store.InformationSystem, table: Table
+) -> tuple[dict[str, str], bool]:
+    """Make a table's change topic and its connector, and wait until it runs: where that is; raises a 502 problem.
+
+    Also whether the topic was there already: what was deleted since is to be found then.
+    """
     topic = change_topic(catalogue.settings, system.code, table.schema, table.name)
     connector = connector_name(code)
     try:
+        was_mounted = catalogue.has_topic(topic.name)
         catalogue.make_topic(topic)
         catalogue.connect.put(
             connector,
@@ -460,7 +484,8 @@ def _connected(catalogue: Catalogue, code: str, system: store.InformationSystem,
         title = Words("The connector does not run", "连接器无法运行")
         detail = Words(f"{connector}: {error}", f"{connector}：{error}")
         raise Problem(502, "connector-failed", title, detail) from error
-    return {"schema": table.schema, "table": table.name, "topic": topic.name, "connector": connector}
+    where = {"schema": table.schema, "table": table.name, "topic": topic.name, "connector": connector}
+    return where, was_mounted
 
 
 def _prepare(catalogue: Catalogue, code: str, system: str, kind: MountKind) -> None:
@@ -508,6 +533,7 @@ def _status(
         condition=Condition(state.condition) if state else Condition.OK,
         checked_at=state.checked_at if state else None,
         retained_bytes=state.retained_bytes if state else None,
+        reread=RereadOut.model_validate(reread_of(state.reading)) if state and state.reading else None,
         upstream=out_of(upstream),
         findings=[
             FindingOut(

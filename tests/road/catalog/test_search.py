@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import uuid
 from typing import Any
@@ -11,7 +12,6 @@ from pypinyin import lazy_pinyin
 
 from cli.exchange import Exchange
 from services.catalog import search
-from services.catalog.search import index
 from services.core import db
 from tests.road.catalog.office import Api, Place
 from tests.road.town import OWNER, Town, eventually
@@ -40,6 +40,7 @@ def test_a_resource_is_found_while_it_is_in_force_and_by_what_is_in_force(place:
 
 
 def test_a_process_that_is_warm_has_its_dictionary(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = importlib.import_module("services.catalog.search.index")  # the package gives that name to a function
     monkeypatch.setattr(index, "_cutters", {})
     here = db.sessions(db.engine(exchange.settings, "catalog"))
     with here() as session:
