@@ -24,7 +24,7 @@ from services.catalog.connector import connector_name, slot_name
 from services.catalog.domain import drift
 from services.catalog.domain.drift import Condition, Finding, Kind, Log, Seen, Weight
 from services.catalog.domain.mount import Column, Table
-from services.catalog.domain.reread import State, reread_of
+from services.catalog.domain.reread import State, record_of, reread_of
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
 from services.catalog.publication import tell
 from services.catalog.reconcile import CannotCompare, reconcile
@@ -244,8 +244,10 @@ class DriftWatch(threading.Thread):
             state.reread = False
             log.info("rows are read again", resource=resource.code)
         elif state.reading is not None and reread_of(state.reading).state.is_open:
-            reread = follow(self._catalogue, state)
-            state.reconcile = reread is not None and reread.state is State.DONE and reread.missed
+            reread = follow(self._catalogue, reread_of(state.reading), resource.code)
+            state.reading = record_of(reread)
+            state.reconcile = reread.missed and reread.state is State.DONE
+            state.reread = reread.missed and reread.state is State.FAILED
         if state.reconcile and not state.stopped:
             # the next look finds it written down that the exchange has stopped it, and why, whoever looks
             connect.stop(name)

@@ -25,7 +25,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from services.catalog.filedrop import transaction_writer, write_all
-from services.catalog.source import SourceDatabase
+from services.catalog.source import SourceDatabase, TableMissing
 from services.core.avro import NotAvro, Registry, UnknownSchema
 from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
@@ -103,8 +103,11 @@ def _keep(reader: Consumer, registry: Registry, topic: str, held: sqlite3.Connec
 def _strike(source: SourceDatabase, schema: str, table: str, columns: Sequence[str], held: sqlite3.Connection) -> None:
     """Strike the keys that the table has."""
     held.execute("begin")
-    for keys in source.keys(schema, table, columns, _BATCH):
-        held.executemany("delete from held where key = ?", [(_text(key),) for key in keys])
+    try:
+        for keys in source.keys(schema, table, columns, _BATCH):
+            held.executemany("delete from held where key = ?", [(_text(key),) for key in keys])
+    except TableMissing as error:
+        raise CannotCompare(str(error)) from error
     held.execute("commit")
 
 

@@ -59,9 +59,9 @@ def ask(
 ) -> str:
     """Have the rows that satisfy the condition `where` (all, without) read again; the id of the signal.
 
-    `missed` says that changes were in no stream, so that afterwards rows which are gone are looked for. The rows come as
-    reads (`op` r), each once, none older than what was delivered before. Raises ConnectRefused when the connector is not
-    ready for it after `patience_seconds`, and KafkaException when the signal cannot be sent.
+    `missed` says that changes were in no stream, so that afterwards rows which are gone are looked for. The rows come
+    as reads (`op` r), each once, none older than what was delivered before. Raises ConnectRefused when the connector is
+    not ready for it after `patience_seconds`, and KafkaException when the signal cannot be sent.
     """
     mount, name = resource.mount or {}, connector_name(resource.code)
     if not state.signals or state.reading is None:
@@ -95,18 +95,9 @@ def _estimate(catalogue: Catalogue, session: Session, mount: Mapping[str, Any]) 
         return None
 
 
-def follow(catalogue: Catalogue, state: store.MountState) -> Reread | None:
-    """How far the connector is with what it was last asked to read again; None where it was never asked.
-
-    Raises KafkaException and RegistryUnavailable.
-    """
-    if state.reading is None:
-        return None
-    reread = reread_of(state.reading)
-    if reread.state.is_open:
-        reread = progress(reread, _notifications(catalogue, state.resource), CHUNK_ROWS)
-        state.reading = record_of(reread)
-    return reread
+def follow(catalogue: Catalogue, reread: Reread, resource: str) -> Reread:
+    """How far the connector of `resource` is by now; raises KafkaException and RegistryUnavailable."""
+    return progress(reread, _notifications(catalogue, resource), CHUNK_ROWS)
 
 
 def _notifications(catalogue: Catalogue, resource: str) -> list[Mapping[str, Any]]:

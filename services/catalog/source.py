@@ -289,9 +289,9 @@ class SourceDatabase:
             connection.close()
 
     def keys(self, schema: str, table: str, columns: Sequence[str], at_once: int) -> Iterator[list[tuple[str, ...]]]:
-        """The keys of all rows of a table as texts, of one moment, `at_once` at a time; raises SourceUnreachable.
+        """The keys of all rows of a table as texts, of one moment, `at_once` at a time.
 
-        Where row security would hide rows the server refuses.
+        Raises SourceUnreachable, and TableMissing where it is not there as it was, or row security hides rows of it.
         """
         limits = f"-c statement_timeout={_STATEMENT_MS * 12} -c lock_timeout={_LOCK_MS} -c row_security=off"
         connection = self._connect(f"-c default_transaction_read_only=on {limits}")
@@ -302,6 +302,9 @@ class SourceDatabase:
                 cursor.execute(query)
                 while rows := cursor.fetchmany(at_once):
                     yield rows
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn,
+                psycopg.errors.InsufficientPrivilege) as error:  # fmt: skip
+            raise TableMissing(f"the keys of {schema}.{table} cannot be read: {type(error).__name__}") from error
         except psycopg.Error as error:
             raise _failure(self.database, error) from error
         finally:
