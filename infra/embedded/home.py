@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from infra import secrets
+from infra.embedded.toolchain import python_path
 from infra.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,7 +83,7 @@ class Home:
             # all of an embedded exchange is on one machine, and so may be what fills it
             "TONGSHU_UPSTREAM_NETWORKS": "127.0.0.0/8,::1/128",
             "TONGSHU_SECRETS": str(self.secrets),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(python_path()),
         }
 
     def with_samples(self) -> Home:
