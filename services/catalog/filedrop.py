@@ -43,13 +43,14 @@ class Target:
 class Stranger:
     """A row that does not fit the contract in force: as it was written, with which schema, under which bytes of a key.
 
-    `key` is None where not even the key fits.
+    `key` is None where not even the key fits, `position` is that of its change.
     """
 
     raw: bytes
     value_id: int
     row: Row
     key: Key | None
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ def fill(
     gone = [one for one in held.strangers if one.key not in given] if full else []
     if not found and not gone:
         return []
-    # a row that is there again has another key in bytes, and what stands under the old ones is to be forgotten
-    stale = [one for one in held.strangers if one.key in given]
     records = _records(registry, target, found, gone, held.position)
-    records += [(one.raw, None) for one in stale if one.raw not in {key for key, _ in records}]
+    # a row that is there again may have another key in bytes: what stands under the old ones is to be forgotten
+    written = {key for key, _ in records}
+    records += [(one.raw, None) for one in held.strangers if one.key in given and one.raw not in written]
     write_all(writer, target.topic, records)
     return [*(Change("d", one.row, None) for one in gone), *found]
 
@@ -89,7 +90,19 @@ def read_held(settings: Settings, registry: Registry, target: Target) -> Held:
     values = fastavro.parse_schema(value_schema(target.terms, target.topic))
     rows: dict[Key, Row] = {}
     strangers: dict[bytes, Stranger] = {}
+    fits: dict[int, bool] = {}
     last = 0
+
+    def read(data: bytes, reader: Any) -> Any:
+        """The key or the change, where it was written as the contract has it; None where it was not."""
+        try:
+            schema_id, record = registry.decode(data, reader)
+        except (NotAvro, UnknownSchema):
+            return None
+        if schema_id not in fits:
+            fits[schema_id] = is_of_types(target.terms, registry.schema(schema_id))
+        return record if fits[schema_id] else None
+
     source = state_consumer(settings, _USER, f"{_USER}.files")
     try:
         partitions = source.list_topics(target.topic, timeout=_SECONDS).topics[target.topic].partitions
@@ -99,14 +112,15 @@ def read_held(settings: Settings, registry: Registry, target: Target) -> Held:
         for message in read_to_end(source, len(partitions)):
             raw, value = bytes(message.key() or b""), message.value()
             strangers.pop(raw, None)
-            record = _read(registry, target.terms, raw, keys)
+            record = read(raw, keys)
             key = key_of(target.terms, record) if record is not None else None
             known = value is not None and key is not None
-            envelope = _read(registry, target.terms, bytes(value or b""), values) if known else None
+            envelope = read(bytes(value or b""), values) if known else None
             if envelope is not None:
                 last = max(last, envelope["source"]["position"])
             elif value is not None and (stranger := _stranger(registry, raw, value, key)) is not None:
                 strangers[raw] = stranger
+                last = max(last, stranger.position)
             if key is None:
                 continue
             if envelope is None or envelope["after"] is None:
@@ -119,15 +133,6 @@ def read_held(settings: Settings, registry: Registry, target: Target) -> Held:
     return Held(rows, [one for one in strangers.values() if one.key not in rows], last)
 
 
-def _read(registry: Registry, terms: Terms, data: bytes, reader: Any) -> Any:
-    """The key or the change, where it was written as the contract has it; None where it was not."""
-    try:
-        schema_id, record = registry.decode(data, reader)
-    except (NotAvro, UnknownSchema):
-        return None
-    return record if is_of_types(terms, registry.schema(schema_id)) else None
-
-
 def _stranger(registry: Registry, raw: bytes, value: bytes, key: Key | None) -> Stranger | None:
     """The row of a change by the schema it was written with; None where it is none, or was deleted."""
     try:
@@ -135,7 +140,9 @@ def _stranger(registry: Registry, raw: bytes, value: bytes, key: Key | None) -> 
     except (NotAvro, UnknownSchema):
         return None
     after = envelope.get("after") if isinstance(envelope, dict) else None
-    return Stranger(raw, value_id, after, key) if isinstance(after, dict) else None
+    if not isinstance(after, dict):
+        return None
+    return Stranger(raw, value_id, after, key, int(envelope["source"].get("position") or 0))
 
 
 def _records(
