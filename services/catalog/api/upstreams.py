@@ -62,7 +62,9 @@ class UpstreamForm(Strict):
         }
     )
 
-    url: Annotated[str, Field(min_length=1, max_length=2_000)]
+    url: Annotated[
+        str, Field(min_length=1, max_length=2_000, description="No secret is put here: it is kept and told as it is.")
+    ]
     rows: Pointer = ""
     paging: PagingForm = PagingForm()
     fields: Annotated[dict[Slug, Pointer], Field(default_factory=dict, max_length=2_000)]
