@@ -63,7 +63,7 @@ class UpstreamForm(Strict):
     )
 
     url: Annotated[
-        str, Field(min_length=1, max_length=2_000, description="No secret is put here: it is kept and told as it is.")
+        str, Field(min_length=1, max_length=2_000, description="No place for a secret: it is kept as it is.")
     ]
     rows: Pointer = ""
     paging: PagingForm = PagingForm()
