@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     mount_retained_mebibytes: int = Field(
         default=1_024, description="How much log a source may keep for a mount before that is told as drift."
     )
+    upstream_networks: str = Field(
+        default="",
+        description="Networks that are not public in which upstream APIs may be asked: CIDR blocks between commas.",
+    )
     share_partitions: int = Field(
         default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."
     )
