@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 import httpx
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
+from services.core.forms import Strict
 from services.core.identity import Administrator
 from services.core.problems import Problem
 from services.demand import granting, store
@@ -21,10 +22,6 @@ from services.demand.domain import grant as domain
 
 # How long a request waits for a resource that the catalogue has just mounted to arrive here.
 _STATE_LAG_SECONDS = 20.0
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
 
 
 class GrantIn(Strict):
