@@ -42,6 +42,7 @@ TOPICS = (
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
+    demand_events.MATCHING,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
     LOG,
@@ -74,6 +75,8 @@ RULES: dict[str, list[Rule]] = {
     ],
     "demand": [
         (TOPIC, "catalog.", PREFIXED, READ),
+        # the first manifest of a grant says that data flows
+        (TOPIC, "sync.", PREFIXED, READ),
         (GROUP, "demand.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, CREATE),
         # users and rights of the departments

@@ -456,7 +456,8 @@ def after(standing: Standing, step: Transition, person: str) -> Standing:
             return replace(moved, level=climbed)
         case Action.OVERTURN:
             ruled = standing.level is not Level.PARTIES
-            return replace(moved, ruled=ruled, level=standing.level if ruled else Level.NONE)
+            level = standing.level if ruled else Level.NONE
+            return replace(moved, ruled=ruled, level=level, approvals=())
         case Action.REOPEN:
             return replace(moved, approvals=(), papers=Papers.NONE, path=Path.DECISION)
         case Action.LOSE:
