@@ -21,6 +21,7 @@ from services.demand.demands import Demands
 from services.demand.events import Publisher
 from services.demand.following import Apply, Follower
 from services.demand.fulfilment import Fulfilment
+from services.demand.sending import Sender
 from services.demand.watch import GrantWatch
 
 
@@ -87,7 +88,7 @@ def main() -> None:
     identity.install(app, identity.known(identities.get), denied)
     api.install(app, demands)
     GrantWatch(demands.session, publisher, demands.broker, resources.get, told).start()
-    for thread in (*followers, fulfilment):
+    for thread in (*followers, fulfilment, Sender(sessions, here)):
         thread.start()
     serve(app, here)
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
-from services.core.forms import Strict
+from services.core.forms import Slug, Strict
 from services.core.identity import Administrator
 from services.core.problems import Problem
 from services.demand import granting, store
@@ -25,8 +25,8 @@ _STATE_LAG_SECONDS = 20.0
 
 
 class GrantIn(Strict):
-    resource: str
-    department: str
+    resource: Slug
+    department: Slug
     items: list[str]
     masks: dict[str, dict[str, Any]] = {}
     row_filter: Annotated[str, Field(max_length=4_000)] | None = None
