@@ -3,7 +3,7 @@
 Four sample departments; two resources catalogued and mounted, in a catalogue that twelve departments fill
 (`catalogue.yaml`); three grants with different items, masks and filters; a stream of changes on the sources; consumers
 that are plain Kafka clients. At the end each consumer's state is compared, row by row, with what its source says it
-must be, and each delivery with its manifest and its place in the audit log.
+must be, and each delivery with its manifest and its place in the audit log. Then ten demands go through every path.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from cli import up
+from cli.demo import demands
 from cli.demo.catalogue import fill
 from cli.demo.grants import RESOURCES
 from cli.demo.proof import account, check_log
@@ -91,7 +92,8 @@ def run(exchange: Exchange, *, minutes: float, rate: float, seed: int, keep: boo
             _stream(workload, running, minutes=minutes, rate=rate)
             with out.status("Waiting for the last changes…"):
                 left = settle(exchange, server, running)
-        return _verdict(exchange, running, left)
+        verdict = _verdict(exchange, running, left)
+        return verdict and _demands(exchange, keep=keep)
     finally:
         workload.close()
         for one in running:
@@ -140,6 +142,17 @@ def _view(done: Counter[str], running: list[Running], elapsed: float, total: flo
     kinds = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(done.items()))
     changed = done.total() / elapsed if elapsed else 0.0
     return Group(table, f"{min(elapsed, total):.0f} of {total:.0f} s · {changed:.0f} changes/s: {kinds}\n")
+
+
+def _demands(exchange: Exchange, *, keep: bool) -> bool:
+    with out.status("Playing ten demands…"):
+        table, wrong = demands.play(exchange, keep=keep)
+    out.print(table)
+    for line in wrong:
+        out.print(f"[red]✗[/] {line}")
+    if not wrong:
+        out.print("[green]✓[/] Each demand is where its path leads to")
+    return not wrong
 
 
 def _verdict(exchange: Exchange, running: list[Running], left: dict[str, list[str]]) -> bool:
