@@ -31,13 +31,22 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", from_attributes=True)
 
 
+class TableTarget(Strict):
+    """The table that the table channel fills; `dsn_secret` names the secret that holds the connection string."""
+
+    dsn_secret: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    schema_: Annotated[str, Field(alias="schema", min_length=1, max_length=63)]
+    table: Annotated[str, Field(min_length=1, max_length=63)]
+
+
 class GrantIn(Strict):
     resource: str
     department: str
     items: list[str]
     masks: dict[str, dict[str, Any]] = {}
     row_filter: Annotated[str, Field(max_length=4_000)] | None = None
-    channels: list[Literal["topic"]] = ["topic"]
+    channels: list[Literal["topic", "table", "api"]] = ["topic"]
+    table_target: TableTarget | None = None
     purpose: str
     valid_from: AwareDatetime | None = None
     valid_to: AwareDatetime | None = None
@@ -58,6 +67,7 @@ class GrantOut(Strict):
     items: list[GrantedItem]
     row_filter: str | None
     channels: list[str]
+    table_target: TableTarget | None
     purpose: str
     valid_from: datetime
     valid_to: datetime | None
@@ -143,6 +153,8 @@ def router(demands: Demands) -> APIRouter:
             purpose=asked.purpose,
             valid_from=asked.valid_from or now,
             valid_to=asked.valid_to,
+            channels=asked.channels,
+            table_target=asked.table_target.model_dump(by_alias=True) if asked.table_target else None,
         )
         errors = [asdict(defect) for defect in domain.defects(terms, resource)]
         if errors:
@@ -159,6 +171,8 @@ def router(demands: Demands) -> APIRouter:
             items=domain.granted_items(terms),
             row_filter=asked.row_filter,
             channels=list(asked.channels),
+            table_target=dict(terms.table_target) if terms.table_target else None,
+            api_key_digests=[],
             purpose=asked.purpose,
             valid_from=terms.valid_from,
             valid_to=terms.valid_to,
@@ -168,7 +182,8 @@ def router(demands: Demands) -> APIRouter:
         )
         # before the grant is known to anyone: the relay must find the topic when it learns of the grant
         demands.broker.make_share_topic(granted.topic)
-        demands.broker.open(granted.topic, granted.department)
+        if "topic" in granted.channels:
+            demands.broker.open(granted.topic, granted.department)
         with demands.session() as session, session.begin():
             session.add(granted)
             session.flush()

@@ -38,3 +38,5 @@ class Grant(Base):
     topic: Mapped[str] = mapped_column(Text)
     granted_by: Mapped[str] = mapped_column(Text)
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    api_key_digests: Mapped[list[str]] = mapped_column(JSONB, default=list)
+    table_target: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
