@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.domain.calendar import Calendar
-from services.catalog.domain.resource import Defect
 from services.catalog.events import Publisher
 from services.catalog.source import SourceUnreachable
 from services.catalog.writers import Writers
 from services.core.avro import Registry
+from services.core.calendar import Calendar
 from services.core.connect import Connect
 from services.core.identity import Role, Token, Viewer, token_of
 from services.core.kafka import StateView, Topic
-from services.core.problems import Problem, joined
+from services.core.problems import Problem
 from services.core.settings import Settings
 from services.core.words import Words
-
-# Clocks count the days of the place, which has one time zone.
-PLACE = ZoneInfo("Asia/Shanghai")
 
 Row = TypeVar("Row", bound=store.Base)
 
@@ -77,11 +72,6 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def today() -> date:
-    """The day it is at the place."""
-    return datetime.now(PLACE).date()
-
-
 def calendar(session: Session) -> Calendar:
     """The national calendar with the days that the place has entered."""
     return Calendar({row.day: row.working for row in session.scalars(select(store.CalendarDay))})
@@ -126,13 +116,6 @@ def unreachable(error: SourceUnreachable) -> Problem:
     """What a caller is told whose source does not answer: 503, for it may come back."""
     title, detail = Words("The database cannot be reached", "数据库无法连接"), Words(str(error), f"无法连接：{error}")
     return Problem(503, "source-unreachable", title, detail, headers={"Retry-After": "30"})
-
-
-def refuse(slug: str, title: Words, defects: Iterable[Defect]) -> None:
-    """Raises a 422 problem that tells all `defects`; does nothing where there are none."""
-    errors = [{"pointer": defect.pointer, "detail": defect.detail} for defect in defects]
-    if errors:
-        raise Problem(422, slug, title, joined(errors), errors=errors)
 
 
 def need(session: Session, kind: type[Row], key: Any, what: str, *, lock: bool = False) -> Row:

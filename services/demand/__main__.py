@@ -9,8 +9,9 @@ from services.core.avro import Codec, Registry
 from services.core.http import application, serve
 from services.core.kafka import StateView, admin_client, state_consumer
 from services.core.settings import settings
-from services.demand.api import Demands, router
+from services.demand import api
 from services.demand.broker import Broker
+from services.demand.demands import Demands
 from services.demand.events import Publisher
 from services.demand.watch import GrantWatch
 
@@ -44,7 +45,7 @@ def main() -> None:
     }
     app = application("demand", checks)
     identity.install(app, identity.known(identities.get))
-    app.include_router(router(demands))
+    api.install(app, demands)
     GrantWatch(demands.session, demands.publisher, demands.broker, resources.get, told).start()
     serve(app, here)
 

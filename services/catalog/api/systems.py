@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog import store
-from services.catalog.api.forms import Name, Note, Slug, Strict
 from services.catalog.catalogue import Catalogue, need, taken, unreachable
 from services.catalog.domain.mount import TableKind
 from services.catalog.source import MAX_TABLES, SourceDatabase, SourceUnreachable, source_of
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.forms import Name, Note, Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Provider
 from services.core.pages import Cursor, Limit, Page, page

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.core import masks, rowfilter
+from services.core.defects import Defect
 
 
 class State(StrEnum):
@@ -39,14 +40,6 @@ def ending(
     if resource["regraded_at"] is not None and resource["regraded_at"] > decided_at:
         return State.REOPENED, f"the resource is graded {resource['grade']} since {resource['regraded_at'].isoformat()}"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One thing that must be mended; `pointer` names the field as a JSON pointer."""
-
-    pointer: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

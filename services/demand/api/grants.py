@@ -1,34 +1,27 @@
-"""The demand side's API, `/api/demand/v1`. All of it is the operator's, for now."""
+"""Grants and the departments' own users of the broker. All of it is the operator's, for now."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import httpx
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
+from services.core.forms import Strict
 from services.core.identity import Administrator
-from services.core.kafka import StateView
 from services.core.problems import Problem
-from services.core.settings import Settings
-from services.demand import store
-from services.demand.broker import Broker, user_of
+from services.demand import granting, store
+from services.demand.broker import user_of
+from services.demand.demands import Demands
 from services.demand.domain import grant as domain
-from services.demand.events import Publisher
 
 # How long a request waits for a resource that the catalogue has just mounted to arrive here.
 _STATE_LAG_SECONDS = 20.0
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
 
 
 class TableTarget(Strict):
@@ -83,20 +76,9 @@ class Credentials(Strict):
     group_prefix: str
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
-    """What the routes need to do their work."""
-
-    settings: Settings
-    session: Callable[[], Session]
-    publisher: Publisher
-    broker: Broker
-    resources: StateView[dict[str, Any]]
-
-
 def router(demands: Demands) -> APIRouter:
     """The routes over `demands`."""
-    routes = APIRouter(prefix="/api/demand/v1")
+    routes = APIRouter(tags=["grants"])
     catalogue = httpx.Client(
         base_url=demands.settings.catalog_url,
         headers={"Authorization": f"Bearer {demands.settings.secret('operator_token')}"},
@@ -160,34 +142,10 @@ def router(demands: Demands) -> APIRouter:
         if errors:
             detail = "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors)
             raise Problem(422, "grant-invalid", "This cannot be granted", detail, errors=errors)
-        grant_id = uuid.uuid4().hex[:12]
-        granted = store.Grant(
-            id=grant_id,
-            thread=str(uuid.uuid4()),
-            state=domain.State.ACTIVE,
-            resource=asked.resource,
-            contract_version=resource["contract_version"],
-            department=asked.department,
-            items=domain.granted_items(terms),
-            row_filter=asked.row_filter,
-            channels=list(asked.channels),
-            table_target=dict(terms.table_target) if terms.table_target else None,
-            api_key_digests=[],
-            purpose=asked.purpose,
-            valid_from=terms.valid_from,
-            valid_to=terms.valid_to,
-            topic=f"share.{asked.department}.{grant_id}",
-            granted_by=viewer.name,
-            updated_at=now,
-        )
-        # before the grant is known to anyone: the relay must find the topic when it learns of the grant
-        demands.broker.make_share_topic(granted.topic)
-        if "topic" in granted.channels:
-            demands.broker.open(granted.topic, granted.department)
+        granted = granting.prepare(terms, resource, thread=str(uuid.uuid4()), by=viewer.name, now=now)
+        granting.provision(demands, granted)
         with demands.session() as session, session.begin():
-            session.add(granted)
-            session.flush()
-            demands.publisher.grant(session, granted, "grant_opened", viewer.name)
+            granting.keep(demands, session, granted)
             return GrantOut.model_validate(granted)
 
     @routes.get("/grants")

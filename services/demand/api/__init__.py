@@ -1,0 +1,18 @@
+"""The demand side's API, `/api/demand/v1`: one router a kind of thing, each saying of every route who may call it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.core.http import include
+from services.demand.api import grants
+from services.demand.demands import Demands
+
+PREFIX = "/api/demand/v1"
+ROUTERS = (grants.router,)
+
+
+def install(app: FastAPI, demands: Demands) -> None:
+    """Put all routers over `demands` into `app`."""
+    for make in ROUTERS:
+        include(app, make(demands), PREFIX)
