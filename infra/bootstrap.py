@@ -42,6 +42,7 @@ TOPICS = (
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
+    demand_events.USAGE,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
     LOG,
@@ -74,8 +75,16 @@ RULES: dict[str, list[Rule]] = {
     ],
     "demand": [
         (TOPIC, "catalog.", PREFIXED, READ),
+        # tracking counts what was delivered and set aside, and keeps what happened
+        (TOPIC, "sync.", PREFIXED, READ),
+        (TOPIC, "quarantine.", PREFIXED, READ),
+        (TOPIC, "demand.", PREFIXED, READ),
         (GROUP, "demand.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, CREATE),
+        # share topics are looked after: one that was changed or removed by hand is put right
+        (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE),
+        (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE_CONFIGS),
+        (TOPIC, "share.", PREFIXED, AclOperation.ALTER_CONFIGS),
         # users and rights of the departments
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),

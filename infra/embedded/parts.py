@@ -258,7 +258,8 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
             return
         shutil.rmtree(data, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(hashlib.sha256(home.id.encode()).digest()[:16]).decode().rstrip("=")
-        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format", "-t", cluster]
+        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format"]
+        command.append(f"--cluster-id={cluster}")  # in one word: it may begin with a hyphen
         user = ["-c", str(configuration), "-S", f"SCRAM-SHA-512=[name=admin,password={admin}]"]
         result = subprocess.run([*command, *user], capture_output=True, text=True)
         if result.returncode != 0:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from cryptography.fernet import Fernet
+
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.http import application, serve
@@ -13,6 +15,7 @@ from services.demand import api
 from services.demand.broker import Broker
 from services.demand.demands import Demands
 from services.demand.events import Publisher
+from services.demand.reconcile import BrokerWatch
 from services.demand.watch import GrantWatch
 
 
@@ -36,6 +39,7 @@ def main() -> None:
         session=db.sessions(engine),
         publisher=Publisher(registry),
         broker=Broker(admin_client(here, "demand"), here),
+        vault=Fernet(here.secret("demand_vault_key")),
         resources=resources,
     )
     checks = {
@@ -47,6 +51,7 @@ def main() -> None:
     identity.install(app, identity.known(identities.get))
     api.install(app, demands)
     GrantWatch(demands.session, demands.publisher, demands.broker, resources.get, told).start()
+    BrokerWatch(demands).start()
     serve(app, here)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.fernet import Fernet
 from sqlalchemy.orm import Session
 
 from services.core.kafka import StateView
@@ -22,4 +23,5 @@ class Demands:
     session: Callable[[], Session]
     publisher: Publisher
     broker: Broker
+    vault: Fernet
     resources: StateView[dict[str, Any]]

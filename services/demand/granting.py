@@ -29,6 +29,7 @@ def prepare(asked: domain.Asked, resource: Mapping[str, Any], *, thread: str, by
         channels=list(asked.channels),
         table_target=dict(asked.table_target) if asked.table_target else None,
         api_key_digests=[],
+        fill=0,
         purpose=asked.purpose,
         valid_from=asked.valid_from,
         valid_to=asked.valid_to,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, String, Text
+from sqlalchemy import BigInteger, DateTime, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -40,3 +40,104 @@ class Grant(Base):
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     api_key_digests: Mapped[list[str]] = mapped_column(JSONB, default=list)
     table_target: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    fill: Mapped[int] = mapped_column(default=0)
+
+
+class BrokerUser(Base):
+    """A department's user on the broker: what must be there. `sealed` is its password under the service's vault key."""
+
+    __tablename__ = "broker_users"
+    department: Mapped[str] = mapped_column(String(40), primary_key=True)
+    iterations: Mapped[int]
+    sealed: Mapped[bytes]
+    issued_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Counted(Base):
+    """How far tracking has counted a partition: the next offset. Locked while it counts."""
+
+    __tablename__ = "counted"
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    partition: Mapped[int] = mapped_column(primary_key=True)
+    next_offset: Mapped[int] = mapped_column(BigInteger)
+
+
+class CountedRun(Base):
+    """The highest number of a manifest that was counted of a relay's run and a grant."""
+
+    __tablename__ = "counted_runs"
+    worker: Mapped[str] = mapped_column(Text, primary_key=True)
+    grant: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+
+
+class Usage(Base):
+    """The figures of a grant's minute, hour or day (`domain.usage.Figures`); `start` in seconds since 1970."""
+
+    __tablename__ = "usage"
+    grant: Mapped[str] = mapped_column(String(40), primary_key=True)
+    granularity: Mapped[str] = mapped_column(String(10), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), index=True)
+    department: Mapped[str] = mapped_column(String(40), index=True)
+    deliveries: Mapped[int] = mapped_column(BigInteger)
+    records: Mapped[int] = mapped_column(BigInteger)
+    errors: Mapped[int] = mapped_column(BigInteger)
+    timed: Mapped[int] = mapped_column(BigInteger)
+    timely: Mapped[int] = mapped_column(BigInteger)
+    latency_sum_us: Mapped[int] = mapped_column(BigInteger)
+    latency_min_us: Mapped[int | None] = mapped_column(BigInteger)
+    latency_max_us: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Delivered(Base):
+    """All that was delivered under a grant; `told_at`: since when its use was told in `demand.usage`, null: not yet."""
+
+    __tablename__ = "delivered"
+    grant: Mapped[str] = mapped_column(String(40), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), index=True)
+    department: Mapped[str] = mapped_column(String(40), index=True)
+    first_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    last_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    records: Mapped[int] = mapped_column(BigInteger)
+    told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Silence(Base):
+    """An active grant under which nothing was delivered for longer than its resource's update cycle lets expect."""
+
+    __tablename__ = "silences"
+    grant: Mapped[str] = mapped_column(String(40), primary_key=True)
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Happening(Base):
+    """An event of `demand.events`, for the figures that are made of them."""
+
+    __tablename__ = "happenings"
+    partition: Mapped[int] = mapped_column(primary_key=True)
+    offset: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    type: Mapped[str] = mapped_column(Text, index=True)
+    subject: Mapped[str] = mapped_column(Text, index=True)
+    actor: Mapped[str] = mapped_column(Text)
+    department: Mapped[str] = mapped_column(Text)
+    thread: Mapped[str] = mapped_column(Text)
+    occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    data: Mapped[dict[str, str]] = mapped_column(JSONB)
+
+
+class Norm(Base):
+    """What a place has decided of the figures (`domain.norms`); one that is not here has its default."""
+
+    __tablename__ = "norms"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    revision: Mapped[int]
+
+
+class ShareTopic(Base):
+    """A share topic as the broker knows it: one that was removed and made again has another identity."""
+
+    __tablename__ = "share_topics"
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    identity: Mapped[str] = mapped_column(Text)

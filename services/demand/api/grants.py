@@ -12,13 +12,14 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
+from services.core import rowfilter
 from services.core.forms import Strict
 from services.core.identity import Administrator
 from services.core.problems import Problem
-from services.demand import granting, store
-from services.demand.broker import user_of
+from services.demand import credentials, granting, store
 from services.demand.demands import Demands
 from services.demand.domain import grant as domain
+from services.demand.domain.provisioning import user_of
 
 # How long a request waits for a resource that the catalogue has just mounted to arrive here.
 _STATE_LAG_SECONDS = 20.0
@@ -50,6 +51,13 @@ class GrantedItem(Strict):
     mask: str | None
 
 
+class FilterInWords(Strict):
+    """Which rows may be seen, for people."""
+
+    zh: str
+    en: str
+
+
 class GrantOut(Strict):
     id: str
     thread: str
@@ -59,6 +67,7 @@ class GrantOut(Strict):
     department: str
     items: list[GrantedItem]
     row_filter: str | None
+    row_filter_in_words: FilterInWords | None = None
     channels: list[str]
     table_target: TableTarget | None
     purpose: str
@@ -109,14 +118,22 @@ def router(demands: Demands) -> APIRouter:
             code, lambda state: state is not None and state["mount"] is not None, _STATE_LAG_SECONDS
         )
 
+    def shown(grant: store.Grant) -> GrantOut:
+        answer = GrantOut.model_validate(grant)
+        if grant.row_filter is not None:
+            resource = demands.resources.get(grant.resource)
+            titles = {item["name"]: item["title"] for item in resource["items"]} if resource else {}
+            said = rowfilter.parse(grant.row_filter)
+            # items have a title in Chinese only; in English they go by their names
+            answer.row_filter_in_words = FilterInWords(zh=said.explain("zh", titles), en=said.explain("en", {}))
+        return answer
+
     @routes.post("/departments/{slug}/credentials", status_code=201)
     def issue_credentials(slug: str, viewer: Administrator) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
         ask_catalogue("department", slug)
-        password = demands.broker.issue_credentials(slug)
         with demands.session() as session, session.begin():
-            facts = {"username": user_of(slug)}
-            demands.publisher.happened(session, "credentials_issued", slug, slug, slug, viewer.name, facts)
+            password = credentials.issue(demands, session, slug, viewer.name)
         return Credentials(username=user_of(slug), password=password, group_prefix=f"{slug}.")
 
     @routes.post("/grants", status_code=201)
@@ -146,14 +163,12 @@ def router(demands: Demands) -> APIRouter:
         granting.provision(demands, granted)
         with demands.session() as session, session.begin():
             granting.keep(demands, session, granted)
-            return GrantOut.model_validate(granted)
+            return shown(granted)
 
     @routes.get("/grants")
     def list_grants(viewer: Administrator) -> list[GrantOut]:
         with demands.session() as session:
-            return [
-                GrantOut.model_validate(one) for one in session.scalars(select(store.Grant).order_by(store.Grant.id))
-            ]
+            return [shown(one) for one in session.scalars(select(store.Grant).order_by(store.Grant.id))]
 
     @routes.get("/grants/{grant_id}")
     def read_grant(grant_id: str, viewer: Administrator) -> GrantOut:
@@ -161,7 +176,7 @@ def router(demands: Demands) -> APIRouter:
             found = session.get(store.Grant, grant_id)
             if found is None:
                 raise _no_grant(grant_id)
-            return GrantOut.model_validate(found)
+            return shown(found)
 
     @routes.delete("/grants/{grant_id}")
     def revoke(grant_id: str, viewer: Administrator) -> GrantOut:
@@ -173,7 +188,7 @@ def router(demands: Demands) -> APIRouter:
             if found.state == domain.State.ACTIVE:
                 found.state, found.updated_at = domain.State.REVOKED, datetime.now(UTC)
                 demands.publisher.grant(session, found, "grant_revoked", viewer.name)
-            answer = GrantOut.model_validate(found)
+            answer = shown(found)
         demands.broker.close(answer.topic, answer.department)
         return answer
 
