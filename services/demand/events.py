@@ -14,6 +14,7 @@ from services.demand.store import Grant, outbox
 
 GRANTS = Topic("demand.grants", compacted=True)
 EVENTS = Topic("demand.events")
+USAGE = Topic("demand.usage", compacted=True)
 SOURCE = "/tongshu/demand"
 
 
@@ -22,6 +23,7 @@ class Publisher:
 
     def __init__(self, registry: Registry) -> None:
         self._grants, self._events = Codec(registry, GRANTS.name), Codec(registry, EVENTS.name)
+        self._usage = Codec(registry, USAGE.name)
 
     def grant(self, session: Session, grant: Grant, event: str, actor: str, reason: str = "") -> None:
         """The full state of a grant, and the event that brought it about."""
@@ -52,6 +54,11 @@ class Publisher:
             "data": facts,
         }
         self._emit(session, EVENTS, subject, self._events.encode(value), event, thread)
+
+    def use(self, session: Session, use: dict[str, Any]) -> None:
+        """How much a resource is used, in the fields of `demand.usage`; it belongs to no thread but the resource's."""
+        resource = str(use["resource"])
+        self._emit(session, USAGE, resource, self._usage.encode(use), "use_counted", resource)
 
     @staticmethod
     def _emit(session: Session, topic: Topic, key: str, payload: bytes, event: str, thread: str) -> None:

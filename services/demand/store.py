@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, String, Text
+from sqlalchemy import BigInteger, DateTime, Identity, String, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -124,6 +125,34 @@ class Happening(Base):
     thread: Mapped[str] = mapped_column(Text)
     occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
     data: Mapped[dict[str, str]] = mapped_column(JSONB)
+
+
+class Feedback(Base):
+    """Feedback on a grant; the database refuses to change or delete it. `period_end` is the grant's end back then."""
+
+    __tablename__ = "feedback"
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
+    grant: Mapped[str] = mapped_column(String(40), index=True)
+    resource: Mapped[str] = mapped_column(String(40), index=True)
+    department: Mapped[str] = mapped_column(String(40), index=True)
+    score: Mapped[int]
+    reasons: Mapped[list[str]] = mapped_column(JSONB)
+    effect: Mapped[str] = mapped_column(Text)
+    comment: Mapped[str] = mapped_column(Text)
+    records: Mapped[int] = mapped_column(BigInteger)
+    period_end: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    given_by: Mapped[str] = mapped_column(Text)
+    given_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class FeedbackRequest(Base):
+    """Feedback that is asked for and not given yet."""
+
+    __tablename__ = "feedback_requests"
+    grant: Mapped[str] = mapped_column(String(40), primary_key=True)
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    records: Mapped[int] = mapped_column(BigInteger)
 
 
 class Norm(Base):

@@ -140,7 +140,7 @@ def test_unknown_names_are_said_back(exchange: Exchange, town: Town) -> None:
 
 
 def test_every_service_says_that_it_is_ready(exchange: Exchange) -> None:
-    for service in ("catalog", "demand", "sync", "audit"):
+    for service in ("catalog", "demand", "tracking", "sync", "audit"):
         base = f"http://127.0.0.1:{exchange.home.ports[service]}"
         assert httpx.get(f"{base}/healthz").json() == {"status": "alive"}
         assert httpx.get(f"{base}/readyz").json() == {"ready": True, "reasons": {}}

@@ -62,7 +62,9 @@ def rights(admin: AdminClient, principal: str) -> set[tuple[str, str]]:
     return {(one.name, one.operation.name) for one in found}
 
 
-def test_a_right_that_no_grant_gives_is_taken_away(exchange: Exchange, admin: AdminClient, granted: dict[str, Any], table: Table) -> None:
+def test_a_right_that_no_grant_gives_is_taken_away(
+    exchange: Exchange, admin: AdminClient, granted: dict[str, Any], table: Table
+) -> None:
     for principal in ("User:dept.civil_affairs", f"User:mallory_{uuid.uuid4().hex[:6]}"):
         topic = table.topic if "dept" in principal else granted["topic"]
         binding = AclBinding(
@@ -102,7 +104,9 @@ def test_a_right_that_was_taken_is_given_back(admin: AdminClient, town: Town, gr
         reader.close()
 
 
-def test_a_password_that_somebody_else_set_is_put_back(exchange: Exchange, admin: AdminClient, town: Town, granted: dict[str, Any]) -> None:
+def test_a_password_that_somebody_else_set_is_put_back(
+    exchange: Exchange, admin: AdminClient, town: Town, granted: dict[str, Any]
+) -> None:
     user, before = "dept.civil_affairs", len(told(exchange, "user_altered", "dept.civil_affairs"))
     set_password(admin, user, "stolen", 4_096)
     eventually(lambda: len(told(exchange, "user_altered", user)), lambda count: count == before + 1, "found", SECONDS)

@@ -1,5 +1,7 @@
 """What tracking counts: use by minute, hour and day, and the events that figures are made of."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -8,11 +10,11 @@ revision = "0012"
 down_revision = "0011"
 
 
-def _time(name: str, *, nullable: bool = False) -> sa.Column:
+def _time(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
 
 
-def _parties() -> list[sa.Column]:
+def _parties() -> list[sa.Column[Any]]:
     return [sa.Column(name, sa.String(40), nullable=False, index=True) for name in ("resource", "department")]
 
 
@@ -54,9 +56,7 @@ def upgrade() -> None:
         _time("told_at", nullable=True),
         schema="demand",
     )
-    op.create_table(
-        "silences", sa.Column("grant", sa.String(40), primary_key=True), _time("since"), schema="demand"
-    )
+    op.create_table("silences", sa.Column("grant", sa.String(40), primary_key=True), _time("since"), schema="demand")
     op.create_table(
         "happenings",
         sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
