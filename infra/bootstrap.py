@@ -85,6 +85,8 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE),
         (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE_CONFIGS),
         (TOPIC, "share.", PREFIXED, AclOperation.ALTER_CONFIGS),
+        # an objection is closed by the delivery that corrects its record
+        (TOPIC, "share.", PREFIXED, READ),
         # users and rights of the departments
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),

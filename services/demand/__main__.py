@@ -15,6 +15,7 @@ from services.demand import api
 from services.demand.broker import Broker
 from services.demand.demands import Demands
 from services.demand.events import Publisher
+from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
 from services.demand.watch import GrantWatch
 
@@ -34,12 +35,14 @@ def main() -> None:
     identities = identity.view(here, registry, "demand")
     resources.start()
     identities.start()
+    publisher = Publisher(registry)
     demands = Demands(
         settings=here,
         session=db.sessions(engine),
-        publisher=Publisher(registry),
+        publisher=publisher,
         broker=Broker(admin_client(here, "demand"), here),
         vault=Fernet(here.secret("demand_vault_key")),
+        registrar=registrar(here, publisher),
         resources=resources,
     )
     checks = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     ConfigSource,
+    OffsetSpec,
     ResourcePatternType,
     ResourceType,
     ScramMechanism,
@@ -116,6 +117,14 @@ class Broker:
             for user, one in described.items()
         }
         return State(frozenset(filter(concerns_grants, rights)), users, self._topics(topics))
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """Where each partition of a topic ends now: the offset of the next record."""
+        (described,) = self._admin.describe_topics(TopicCollection([topic])).values()
+        partitions = [TopicPartition(topic, one.id) for one in described.result(_SECONDS).partitions]
+        latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        ends = self._admin.list_offsets(dict.fromkeys(partitions, latest))
+        return {where.partition: int(found.result(_SECONDS).offset) for where, found in ends.items()}
 
     def _topics(self, names: Collection[str]) -> dict[str, Topic]:
         if not names:

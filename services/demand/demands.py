@@ -13,6 +13,7 @@ from services.core.kafka import StateView
 from services.core.settings import Settings
 from services.demand.broker import Broker
 from services.demand.events import Publisher
+from services.demand.objecting import Registrar
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +25,5 @@ class Demands:
     publisher: Publisher
     broker: Broker
     vault: Fernet
+    registrar: Registrar
     resources: StateView[dict[str, Any]]

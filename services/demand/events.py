@@ -25,13 +25,18 @@ class Publisher:
         self._grants, self._events = Codec(registry, GRANTS.name), Codec(registry, EVENTS.name)
         self._usage = Codec(registry, USAGE.name)
 
-    def grant(self, session: Session, grant: Grant, event: str, actor: str, reason: str = "") -> None:
-        """The full state of a grant, and the event that brought it about."""
+    def grant(
+        self, session: Session, grant: Grant, event: str, actor: str, reason: str = "", provider: str = ""
+    ) -> None:
+        """The full state of a grant, and the event that brought it about; `provider` is told where it is known."""
         state = {column.name: getattr(grant, column.name) for column in Grant.__table__.columns}
         self._emit(session, GRANTS, grant.id, self._grants.encode(state), event, grant.thread)
         facts = {"resource": grant.resource, "topic": grant.topic, "state": grant.state}
+        facts["valid_from"] = grant.valid_from.isoformat()
         if reason:
             facts["reason"] = reason
+        if provider:
+            facts["provider"] = provider
         self.happened(session, event, grant.id, grant.department, grant.thread, actor, facts)
 
     def happened(

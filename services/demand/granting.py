@@ -53,4 +53,6 @@ def keep(demands: Demands, session: Session, grant: store.Grant) -> None:
     """Keep a provisioned grant and tell the others of it, in the session's transaction."""
     session.add(grant)
     session.flush()
-    demands.publisher.grant(session, grant, "grant_opened", grant.granted_by)
+    resource = demands.resources.get(grant.resource)
+    provider = str(resource["department"]) if resource else ""
+    demands.publisher.grant(session, grant, "grant_opened", grant.granted_by, provider=provider)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Identity, String, Text, Uuid
@@ -153,6 +153,42 @@ class FeedbackRequest(Base):
     grant: Mapped[str] = mapped_column(String(40), primary_key=True)
     asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     records: Mapped[int] = mapped_column(BigInteger)
+
+
+class Objection(Base):
+    """An objection; `sealed` is what the record says and should say, under the vault key.
+
+    `record` stands for the record (`domain.objection.reference`); `scanned` says, by partition of `topic`,
+    up to where its correction was looked for.
+    """
+
+    __tablename__ = "objections"
+    id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
+    grant: Mapped[str] = mapped_column(String(40), index=True)
+    thread: Mapped[str] = mapped_column(String(40))
+    resource: Mapped[str] = mapped_column(String(40), index=True)
+    department: Mapped[str] = mapped_column(String(40), index=True)
+    provider: Mapped[str] = mapped_column(String(40), index=True)
+    topic: Mapped[str] = mapped_column(Text)
+    record: Mapped[str] = mapped_column(String(64), index=True)
+    items: Mapped[list[str]] = mapped_column(JSONB)
+    sealed: Mapped[bytes]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    round: Mapped[int]
+    due_on: Mapped[date]
+    provisional: Mapped[bool]
+    overdue: Mapped[bool]
+    scanned: Mapped[dict[str, int]] = mapped_column(JSONB)
+    raised_by: Mapped[str] = mapped_column(Text)
+    raised_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    answered_by: Mapped[str | None] = mapped_column(Text)
+    answered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    outcome: Mapped[str | None] = mapped_column(String(20))
+    proof: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    revision: Mapped[int]
 
 
 class Norm(Base):

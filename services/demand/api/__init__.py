@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from services.core.http import include
-from services.demand.api import api_keys, feedback, grants, usage
+from services.demand.api import api_keys, assessment, feedback, grants, objections, usage
 from services.demand.demands import Demands
 
 PREFIX = "/api/demand/v1"
-ROUTERS = (grants.router, api_keys.router, usage.router, feedback.router)
+ROUTERS = (grants.router, api_keys.router, usage.router, feedback.router, objections.router, assessment.router)
 
 
 def install(app: FastAPI, demands: Demands) -> None:

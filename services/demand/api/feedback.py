@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from services.core.forms import Note, Slug, Strict, Text
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Consumer, Provider, Viewer
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem, joined
+from services.core.problems import Problem, refuse
 from services.core.words import Words
 from services.demand import evaluation, store
 from services.demand.demands import Demands
@@ -79,10 +78,7 @@ def router(demands: Demands) -> APIRouter:
         given = domain.Given(
             score=form.score, reasons=frozenset(form.reasons), effect=form.effect, comment=form.comment
         )
-        errors = [asdict(defect) for defect in domain.defects(given)]
-        if errors:
-            title = Words("The feedback is not complete", "评价不完整")
-            raise Problem(422, "feedback-invalid", title, joined(errors), errors=errors)
+        refuse("feedback-invalid", Words("The feedback is not complete", "评价不完整"), domain.defects(given))
         with demands.session() as session, session.begin():
             grant = _grant(session, grant_id)
             if grant is None or not viewer.consumes_for(grant.department):
@@ -100,7 +96,7 @@ def router(demands: Demands) -> APIRouter:
         cursor: Cursor = None,
     ) -> Page[FeedbackOut]:
         """A department sees its own, and all on what it provides."""
-        query: Select[tuple[store.Feedback]] = select(store.Feedback)
+        query: Select[store.Feedback] = select(store.Feedback)
         if not viewer.sees_all():
             mine = store.Feedback.department == viewer.department
             query = query.where(mine | store.Feedback.resource.in_(provides(viewer)))
@@ -145,10 +141,8 @@ def router(demands: Demands) -> APIRouter:
                 raise _unknown(grant_id)
             _require_renewable(session, grant, form.valid_to)
             before, grant.valid_to = grant.valid_to, form.valid_to
-            errors = [asdict(one) for one in grants.defects(_asked(grant), resource)]
-            if errors:
-                title = Words("The grant no longer fits the resource", "授权已不符合资源现状")
-                raise Problem(422, "grant-invalid", title, joined(errors), errors=errors)
+            title = Words("The grant no longer fits the resource", "授权已不符合资源现状")
+            refuse("grant-invalid", title, grants.defects(_asked(grant), resource))
             grant.updated_at = datetime.now(UTC)
             reason = f"from {before.isoformat() if before else 'no end'} to {form.valid_to.isoformat()}"
             demands.publisher.grant(session, grant, "grant_renewed", viewer.name, reason)

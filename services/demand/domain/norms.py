@@ -34,6 +34,12 @@ class Feedback(_Norm):
     days: int = Field(30, ge=1)
 
 
+class Objections(_Norm):
+    """Within how many working days the source answers an objection. Source: Order 809 (check)."""
+
+    working_days: int = Field(10, ge=1, le=250)
+
+
 class MinuteLevel(_Norm):
     """When a grant is satisfied at minute level: its first record in time, and this share of its deliveries."""
 
@@ -55,6 +61,7 @@ class Weights(_Norm):
 NORMS: Mapping[str, type[_Norm]] = {
     "silence": Silence,
     "feedback": Feedback,
+    "objections": Objections,
     "minute_level": MinuteLevel,
     "weights": Weights,
 }

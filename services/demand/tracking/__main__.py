@@ -13,6 +13,8 @@ from services.core.http import application
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import settings
 from services.demand.events import Publisher
+from services.demand.objecting import registrar
+from services.demand.tracking.corrections import Corrections
 from services.demand.tracking.counter import Counter
 from services.demand.tracking.overseer import Overseer
 
@@ -45,7 +47,9 @@ def main() -> None:
         )
     )  # fmt: skip
     threading.Thread(target=door.run, name="http", daemon=True).start()
-    Overseer(sessions, Publisher(registry), resources.get, here.tracking_look_seconds).start()
+    publisher = Publisher(registry)
+    Corrections(here, registry, sessions, registrar(here, publisher)).start()
+    Overseer(sessions, publisher, resources.get, here.tracking_look_seconds).start()
     counter.run(stop)
 
 
