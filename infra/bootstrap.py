@@ -43,6 +43,7 @@ TOPICS = (
     demand_events.GRANTS,
     demand_events.EVENTS,
     demand_events.USAGE,
+    demand_events.MATCHING,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
     LOG,
@@ -75,7 +76,7 @@ RULES: dict[str, list[Rule]] = {
     ],
     "demand": [
         (TOPIC, "catalog.", PREFIXED, READ),
-        # tracking counts what was delivered and set aside, and keeps what happened
+        # the first manifest of a grant says that data flows; tracking counts deliveries, and keeps what happened
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, READ),
         (TOPIC, "demand.", PREFIXED, READ),

@@ -18,9 +18,9 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.core.calendar import PLACE, Calendar, due
+from services.core.calendar import PLACE, due
 from services.core.settings import Settings
-from services.demand import store
+from services.demand import store, timekeeping
 from services.demand.domain import objection as domain
 from services.demand.domain.objection import Action, Claim, Outcome, State
 from services.demand.events import Publisher
@@ -51,7 +51,7 @@ class Registrar:
         record = domain.reference(self._secret, grant.resource, key)
         earlier = self.earlier(session, record)
         days = norm(session, "objections").working_days
-        due_on, provisional = due(now.astimezone(PLACE).date(), days, calendar(session))
+        due_on, provisional = due(now.astimezone(PLACE).date(), days, timekeeping.calendar(session))
         content = {"key": dict(key), "items": [asdict(claim) for claim in claims], "explanation": explanation}
         made = store.Objection(
             id=uuid.uuid4().hex[:12],
@@ -144,8 +144,3 @@ def registrar(here: Settings, publisher: Publisher) -> Registrar:
 
 
 _PAST = {Action.ACCEPT: "accepted", Action.REFUSE: "refused", Action.WITHDRAW: "withdrawn"}
-
-
-def calendar(session: Session) -> Calendar:
-    """The working days of the place."""
-    return Calendar()

@@ -6,10 +6,19 @@ from fastapi import FastAPI
 
 from services.core.http import include
 from services.demand.api import api_keys, assessment, feedback, grants, objections, usage
+from services.demand.api import demands as demand_routes
 from services.demand.demands import Demands
 
 PREFIX = "/api/demand/v1"
-ROUTERS = (grants.router, api_keys.router, usage.router, feedback.router, objections.router, assessment.router)
+ROUTERS = (
+    demand_routes.router,
+    grants.router,
+    api_keys.router,
+    usage.router,
+    feedback.router,
+    objections.router,
+    assessment.router,
+)
 
 
 def install(app: FastAPI, demands: Demands) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import Field, ValidationError
+from sqlalchemy import select
 
 from services.core.calendar import today
 from services.core.conditional import IfMatch, etag, require_match
@@ -18,6 +19,7 @@ from services.core.problems import Problem, joined, language_of, validation_word
 from services.core.words import Words
 from services.demand import figures, store
 from services.demand.bulletin import bulletin
+from services.demand.demand_store import DepartmentName
 from services.demand.demands import Demands
 from services.demand.domain import assessment as domain
 from services.demand.domain.assessment import Assessment, Period, PeriodUnknown, Rate
@@ -104,7 +106,11 @@ def router(demands: Demands) -> APIRouter:
             found = figures.assessments(session, span)
             days = figures.daily_records(figures.days_of(session, span), span, today())
             weights = norm(session, "weights")
-        page = bulletin(span, found, days, {}, weights, language, datetime.now(UTC))
+            names = {
+                one.slug: one.name if language == "zh" else one.name_en
+                for one in session.scalars(select(DepartmentName))
+            }
+        page = bulletin(span, found, days, names, weights, language, datetime.now(UTC))
         headers = {"Content-Language": "zh-CN" if language == "zh" else "en", "Vary": "Accept-Language"}
         return HTMLResponse(page, headers=headers)
 
