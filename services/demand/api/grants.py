@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import httpx
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, Field
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from services.core import rowfilter
-from services.core.forms import Strict
-from services.core.identity import Administrator
+from services.core import problems, rowfilter
+from services.core.forms import Json, Note, Plain, Slug, Strict
+from services.core.identity import Administrator, Anyone, Consumer, Role, Viewer, refuse
+from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
+from services.core.words import Words
 from services.demand import credentials, granting, store
 from services.demand.demands import Demands
 from services.demand.domain import grant as domain
@@ -23,6 +24,9 @@ from services.demand.domain.provisioning import user_of
 
 # How long a request waits for a resource that the catalogue has just mounted to arrive here.
 _STATE_LAG_SECONDS = 20.0
+
+
+GrantId = Annotated[str, Field(max_length=40, pattern=r"^[0-9a-z]+$")]
 
 
 class TableTarget(Strict):
@@ -34,14 +38,14 @@ class TableTarget(Strict):
 
 
 class GrantIn(Strict):
-    resource: str
-    department: str
-    items: list[str]
-    masks: dict[str, dict[str, Any]] = {}
-    row_filter: Annotated[str, Field(max_length=4_000)] | None = None
+    resource: Slug
+    department: Slug
+    items: Annotated[list[Annotated[str, Plain]], Field(max_length=500)]
+    masks: Annotated[dict[str, dict[str, Any]], Json] = {}
+    row_filter: Annotated[str, Field(max_length=4_000), Plain] | None = None
     channels: list[Literal["topic", "table", "api"]] = ["topic"]
     table_target: TableTarget | None = None
-    purpose: str
+    purpose: Note
     valid_from: AwareDatetime | None = None
     valid_to: AwareDatetime | None = None
 
@@ -73,7 +77,7 @@ class GrantOut(Strict):
     purpose: str
     valid_from: datetime
     valid_to: datetime | None
-    topic: str
+    topic: Annotated[str, Field(description="Where the department's own Kafka client reads.")]
 
 
 class Credentials(Strict):
@@ -99,10 +103,13 @@ def router(demands: Demands) -> APIRouter:
         try:
             answer = catalogue.get(f"/api/catalog/v1/{what}s/{name}")
         except httpx.HTTPError as error:
-            detail = f"The catalogue cannot be asked whether the {what} exists; try again."
-            raise Problem(503, "catalogue-unavailable", "The catalogue does not answer", detail) from error
+            detail = Words(
+                f"The catalogue cannot be asked whether the {what} exists; try again.", "目录服务暂无应答，请稍后重试。"
+            )
+            title = Words("The catalogue does not answer", "目录服务无应答")
+            raise Problem(503, "catalogue-unavailable", title, detail) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
-            raise Problem(404, f"{what}-unknown", f"No such {what}", f"There is no {what} {name!r}.")
+            raise _missing(what, name)
         answer.raise_for_status()
         told: dict[str, Any] = answer.json()
         return told
@@ -129,8 +136,10 @@ def router(demands: Demands) -> APIRouter:
         return answer
 
     @routes.post("/departments/{slug}/credentials", status_code=201)
-    def issue_credentials(slug: str, viewer: Administrator) -> Credentials:
+    def issue_credentials(slug: Slug, viewer: Consumer, request: Request) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
+        if not viewer.consumes_for(slug):
+            raise refuse(request, viewer, Words("These are another department's.", "只能为本部门申请凭证。"))
         ask_catalogue("department", slug)
         with demands.session() as session, session.begin():
             password = credentials.issue(demands, session, slug, viewer.name)
@@ -142,7 +151,7 @@ def router(demands: Demands) -> APIRouter:
         ask_catalogue("department", asked.department)
         resource = mounted(asked.resource)
         if resource is None:
-            raise Problem(404, "resource-unknown", "No such resource", f"No resource {asked.resource!r} is in force.")
+            raise _missing("resource", asked.resource)
         now = datetime.now(UTC)
         terms = domain.Asked(
             department=asked.department,
@@ -155,36 +164,55 @@ def router(demands: Demands) -> APIRouter:
             channels=asked.channels,
             table_target=asked.table_target.model_dump(by_alias=True) if asked.table_target else None,
         )
-        errors = [asdict(defect) for defect in domain.defects(terms, resource)]
-        if errors:
-            detail = "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors)
-            raise Problem(422, "grant-invalid", "This cannot be granted", detail, errors=errors)
+        title = Words("This cannot be granted", "不能这样授权")
+        problems.refuse("grant-invalid", title, domain.defects(terms, resource))
         granted = granting.prepare(terms, resource, thread=str(uuid.uuid4()), by=viewer.name, now=now)
         granting.provision(demands, granted)
         with demands.session() as session, session.begin():
             granting.keep(demands, session, granted)
             return shown(granted)
 
+    def visible(viewer: Viewer) -> Select[store.Grant]:
+        """Own grants and those of what the own department provides; all for who oversees."""
+        query = select(store.Grant)
+        if viewer.sees_all() or Role.OPS in viewer.roles:
+            return query
+        provided = [one["code"] for one in demands.resources.values() if one["department"] == viewer.department]
+        return query.where((store.Grant.department == viewer.department) | store.Grant.resource.in_(provided))
+
     @routes.get("/grants")
-    def list_grants(viewer: Administrator) -> list[GrantOut]:
+    def list_grants(
+        viewer: Anyone,
+        resource: Annotated[Slug | None, Query(description="Only of this resource.")] = None,
+        state: Annotated[domain.State | None, Query(description="Only in this state.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Page[GrantOut]:
+        """A department sees its own grants, and all of what it provides."""
+        query = visible(viewer)
+        if resource is not None:
+            query = query.where(store.Grant.resource == resource)
+        if state is not None:
+            query = query.where(store.Grant.state == state)
         with demands.session() as session:
-            return [shown(one) for one in session.scalars(select(store.Grant).order_by(store.Grant.id))]
+            found, following = page(session, query, [store.Grant.id], limit, cursor)
+            return Page(items=[shown(one) for one in found], next=following)
 
     @routes.get("/grants/{grant_id}")
-    def read_grant(grant_id: str, viewer: Administrator) -> GrantOut:
+    def read_grant(grant_id: GrantId, viewer: Anyone) -> GrantOut:
         with demands.session() as session:
-            found = session.get(store.Grant, grant_id)
+            found = session.scalar(visible(viewer).where(store.Grant.id == grant_id))
             if found is None:
-                raise _no_grant(grant_id)
+                raise _missing("grant", grant_id)
             return shown(found)
 
     @routes.delete("/grants/{grant_id}")
-    def revoke(grant_id: str, viewer: Administrator) -> GrantOut:
+    def revoke(grant_id: GrantId, viewer: Administrator) -> GrantOut:
         """Revoke a grant: delivery stops, and the broker refuses the department's reads."""
         with demands.session() as session, session.begin():
             found = session.get(store.Grant, grant_id, with_for_update=True)
             if found is None:
-                raise _no_grant(grant_id)
+                raise _missing("grant", grant_id)
             if found.state == domain.State.ACTIVE:
                 found.state, found.updated_at = domain.State.REVOKED, datetime.now(UTC)
                 demands.publisher.grant(session, found, "grant_revoked", viewer.name)
@@ -195,5 +223,9 @@ def router(demands: Demands) -> APIRouter:
     return routes
 
 
-def _no_grant(grant_id: str) -> Problem:
-    return Problem(404, "grant-unknown", "No such grant", f"There is no grant {grant_id!r}.")
+_NAMES = {"department": "部门", "resource": "资源", "grant": "授权"}
+
+
+def _missing(what: str, name: str) -> Problem:
+    detail = Words(f"There is no {what} {name!r}.", f"没有{_NAMES[what]}“{name}”。")
+    return Problem(404, f"{what}-unknown", Words(f"No such {what}", f"没有该{_NAMES[what]}"), detail)
