@@ -42,6 +42,7 @@ class Corrections(threading.Thread):
         super().__init__(name="corrections", daemon=True)
         self._settings, self._registry, self._session, self._registrar = settings, registry, session, registrar
         self._deliveries = Codec(registry, _DELIVERIES)
+        self._reader: Consumer | None = None  # while something waits
 
     def run(self) -> None:
         pause = threading.Event()
@@ -57,17 +58,16 @@ class Corrections(threading.Thread):
         with self._session() as session, session.begin():
             self._registrar.note_overdue(session, now.astimezone(PLACE).date())
             ids = session.scalars(waiting.order_by(store.Objection.number)).all()
-        if not ids:
-            return
-        reader = state_consumer(self._settings, "demand", "demand.corrections")
-        try:
-            for objection_id in ids:
-                with self._session() as session, session.begin():
-                    one = session.get_one(store.Objection, objection_id, with_for_update=True)
-                    if one.state in domain.WAITING:
-                        self._follow(session, reader, one, now)
-        finally:
-            reader.close()
+        if self._reader is None and ids:
+            self._reader = state_consumer(self._settings, "demand", "demand.corrections")
+        for objection_id in ids:
+            with self._session() as session, session.begin():
+                one = session.get_one(store.Objection, objection_id, with_for_update=True)
+                if one.state in domain.WAITING and self._reader is not None:
+                    self._follow(session, self._reader, one, now)
+        if self._reader is not None and not ids:
+            self._reader.close()
+            self._reader = None
 
     def _follow(self, session: Session, reader: Consumer, one: store.Objection, now: datetime) -> None:
         """Read on for one locked objection, up to the end or to the record that closes it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from cli.exchange import Exchange
+from services.core.calendar import PLACE, today
 from services.demand.domain.assessment import DayUse, assess, period_of, total
 from services.demand.domain.norms import MinuteLevel, Weights
 from services.demand.domain.usage import Granularity, sums_of
@@ -143,7 +145,7 @@ def test_repeated_objections_to_a_record_make_a_chain(
 
 
 def test_an_objection_that_does_not_fit_is_refused_by_field(granted: dict[str, Any], consumer: Ask) -> None:
-    wrong = objection(granted, "1", "x", "x", key={"name": "1"}, position={"partition": 0, "offset": 10**9})
+    wrong = objection(granted, "1", "x", "x") | {"key": {"name": "1"}}
     told = consumer("POST", "/objections", json=wrong).json()
     assert {error["pointer"] for error in told["errors"]} == {"/key", "/items/0/should_say"}
     far = objection(granted, "1", "x", "y", position={"partition": 0, "offset": 10**9})
@@ -156,11 +158,12 @@ def test_feedback_stays_and_opens_the_way_to_renewal(
     renewal = {"valid_to": "2031-01-01T00:00:00Z"}
     before = provider("POST", f"/grants/{granted['id']}/renewals", json=renewal)
     assert (before.status_code, before.json()["type"]) == (409, "urn:tongshu:problem:feedback-missing")
-    form = {"score": 2, "reasons": [], "effect": "婚姻登记核验"}
+    form: dict[str, Any] = {"score": 2, "reasons": [], "effect": "婚姻登记核验"}
     path = f"/grants/{granted['id']}/feedback"
     assert consumer("POST", path, json=form).json()["errors"][0]["pointer"] == "/reasons"
+    form["reasons"] = ["accuracy"]
     assert stranger("POST", path, json=form).status_code == 404
-    given = consumer("POST", path, json={**form, "reasons": ["accuracy"]}).json()
+    given = consumer("POST", path, json=form).json()
     assert given["score"] == 2
     here = exchange.settings
     with (
@@ -201,8 +204,6 @@ def test_feedback_is_asked_for_when_its_time_has_come(
 
 
 def test_figures_can_be_reckoned_again_from_the_logs_alone(exchange: Exchange, consumer: Ask, provider: Ask) -> None:
-    from services.core.calendar import PLACE, today
-
     name = f"{today():%Y-%m}"
     period = period_of(name)
 
@@ -210,8 +211,6 @@ def test_figures_can_be_reckoned_again_from_the_logs_alone(exchange: Exchange, c
         happened = [exchange.registry.decode(value)[1] for _, value, _ in exchange.read_all("demand.events") if value]
         log = [exchange.registry.decode(value)[1] for _, value, _ in exchange.read_all("sync.deliveries") if value]
         sums = sums_of(log)
-        from datetime import datetime
-
         days = [
             DayUse(
                 window.grant, sums.parties[window.grant].department, datetime.fromtimestamp(window.start, PLACE),
