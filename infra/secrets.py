@@ -23,7 +23,7 @@ PASSWORDS = (
     "sources_admin_password",
     "operator_token",
 )
-KEYS = ("pseudonym_key", "audit_signing_key")
+KEYS = ("pseudonym_key", "audit_signing_key", "webhook_key")
 VAULT_KEYS = ("catalog_vault_key", "demand_vault_key")
 
 # An engine hands a secret to a container as the very file that it is here, and every container runs as a user of its

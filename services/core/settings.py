@@ -51,6 +51,15 @@ class Settings(BaseSettings):
         description="The exchange's address from outside; the names of all things in exports begin so, for good.",
     )
 
+    webhook_networks: str = Field(
+        default="",
+        description="Private networks that webhooks may be in, as CIDR with commas between; none unless it says so.",
+    )
+    smtp_host: str = Field(default="", description="Mail relay for notices, without a login; empty: none.")
+    smtp_port: int = 25
+    smtp_from: str = "tongshu@localhost"
+    smtp_starttls: bool = False
+
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
     cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")

@@ -24,6 +24,7 @@ from services.demand.following import Apply, Follower
 from services.demand.fulfilment import Fulfilment
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
+from services.demand.sending import Sender
 from services.demand.watch import GrantWatch
 
 
@@ -92,7 +93,7 @@ def main() -> None:
     identity.install(app, identity.known(identities.get), denied)
     api.install(app, demands)
     GrantWatch(demands.session, publisher, demands.broker, resources.get, told).start()
-    for thread in (*followers, fulfilment, BrokerWatch(demands)):
+    for thread in (*followers, fulfilment, Sender(sessions, here), BrokerWatch(demands)):
         thread.start()
     serve(app, here)
 

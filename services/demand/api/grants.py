@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import httpx
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Select, select
 
 from services.core import problems, rowfilter
 from services.core.forms import Json, Note, Plain, Slug, Strict
-from services.core.identity import Administrator, Anyone, Consumer, Role, Viewer, refuse
+from services.core.identity import Administrator, Anyone, Consumer, Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
@@ -136,10 +136,10 @@ def router(demands: Demands) -> APIRouter:
         return answer
 
     @routes.post("/departments/{slug}/credentials", status_code=201)
-    def issue_credentials(slug: Slug, viewer: Consumer, request: Request) -> Credentials:
+    def issue_credentials(slug: Slug, viewer: Consumer) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
         if not viewer.consumes_for(slug):
-            raise refuse(request, viewer, Words("These are another department's.", "只能为本部门申请凭证。"))
+            raise _missing("department", slug)
         ask_catalogue("department", slug)
         with demands.session() as session, session.begin():
             password = credentials.issue(demands, session, slug, viewer.name)

@@ -60,6 +60,8 @@ class Bureau:
         self.second = self.person("provider", SUPPLIER)
         self.authority = self.person("administrator")
         self.auditor = self.person("auditor")
+        self.unconditional = self.table(sharing_type="unconditional", sharing_conditions=None)
+        self.conditional = self.table()
 
     def person(self, role: str, department: str | None = None) -> Person:
         """A new person, recognised by the demand side when this returns."""
@@ -81,6 +83,10 @@ class Bureau:
         decode = self.exchange.registry.decode
         found = [decode(value)[1] for _, value, _ in self.exchange.read_all("demand.events") if value]
         return [event for event in found if event["subject"] == subject]
+
+    def await_events(self, subject: str) -> list[dict[str, Any]]:
+        """The same, as soon as there are any."""
+        return eventually(lambda: self.events(subject), bool, f"events of {subject}")
 
 
 def demand_of(**form: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.road.demand.bureau import Bureau
@@ -15,7 +16,7 @@ def problem(answer: Any) -> str:
 
 
 def test_unconditional_data_is_granted_in_the_same_second(bureau: Bureau) -> None:
-    table = bureau.table(sharing_type="unconditional", sharing_conditions=None)
+    table = bureau.unconditional
     demand = bureau.applicant.submits(resource=table.code)
     assert (demand["state"], demand["path"], demand["clock"]) == ("approved", "rule", "provide")
     delivering = bureau.applicant.awaits(demand, "delivering")
@@ -34,7 +35,7 @@ def test_unconditional_data_is_granted_in_the_same_second(bureau: Bureau) -> Non
 
 
 def test_the_supplier_decides_what_is_conditional(bureau: Bureau) -> None:
-    table = bureau.table()
+    table = bureau.conditional
     demand = bureau.applicant.submits(resource=table.code, row_filter='name = "甲"')
     assert (demand["state"], demand["path"], demand["clock"]) == ("submitted", "decision", "accept")
     assert bureau.supplier.step(demand, "accept").status_code == 403
@@ -66,7 +67,7 @@ def test_important_data_takes_two_persons(bureau: Bureau) -> None:
 
 
 def test_what_is_wrong_is_told_at_once_and_the_clock_waits(bureau: Bureau) -> None:
-    table = bureau.table()
+    table = bureau.conditional
     demand = bureau.applicant.submits(resource=table.code)
     bureau.authority.takes(demand, "accept")
     without = bureau.supplier.step(demand, "return")
@@ -86,7 +87,7 @@ def test_what_is_wrong_is_told_at_once_and_the_clock_waits(bureau: Bureau) -> No
 
 
 def test_a_refusal_gives_its_reasons_and_may_be_disputed_up_to_the_government(bureau: Bureau) -> None:
-    table = bureau.table()
+    table = bureau.conditional
     demand = bureau.applicant.submits(resource=table.code)
     bureau.authority.takes(demand, "accept")
     bare = bureau.supplier.step(demand, "refuse", reason="不需要")
@@ -123,7 +124,7 @@ def test_data_that_nobody_has_catalogued_is_matched_and_catalogued(bureau: Burea
 
 
 def test_in_an_emergency_data_flows_first_and_the_papers_follow(bureau: Bureau) -> None:
-    table = bureau.table()
+    table = bureau.conditional
     need = {"responsible": "周建国", "reason": "台风救灾"}
     endless = bureau.applicant.step(bureau.applicant.drafts(resource=table.code, emergency=need), "submit")
     assert [one["pointer"] for one in endless.json()["errors"]] == ["/until"]
@@ -141,9 +142,7 @@ def test_in_an_emergency_data_flows_first_and_the_papers_follow(bureau: Bureau) 
 
 
 def test_a_demand_is_over_when_its_time_is(bureau: Bureau) -> None:
-    from datetime import UTC, datetime, timedelta
-
-    table = bureau.table(sharing_type="unconditional", sharing_conditions=None)
+    table = bureau.unconditional
     until = datetime.now(UTC) + timedelta(seconds=6)
     demand = bureau.applicant.submits(resource=table.code, until=until.isoformat())
     bureau.applicant.awaits(demand, "delivering", 6)
@@ -194,7 +193,7 @@ def test_a_resource_that_goes_or_rises_takes_the_demand_back(bureau: Bureau) -> 
 
 
 def test_of_two_who_decide_at_once_one_is_told(bureau: Bureau) -> None:
-    table = bureau.table()
+    table = bureau.conditional
     demand = bureau.applicant.submits(resource=table.code)
     bureau.authority.takes(demand, "accept")
     tag = bureau.supplier.api.get(f"/demands/{demand['id']}").headers["ETag"]
@@ -214,7 +213,7 @@ def test_of_two_who_decide_at_once_one_is_told(bureau: Bureau) -> None:
 
 
 def test_a_filter_looks_only_at_what_is_asked_for(bureau: Bureau) -> None:
-    table = bureau.table()
+    table = bureau.conditional
     demand = bureau.applicant.drafts(resource=table.code, row_filter='region = "320602"')
     refused = bureau.applicant.step(demand, "submit")
     assert (refused.status_code, problem(refused)) == (422, "demand-invalid")
@@ -222,7 +221,7 @@ def test_a_filter_looks_only_at_what_is_asked_for(bureau: Bureau) -> None:
 
 
 def test_states_can_be_built_again_from_the_events_alone(bureau: Bureau) -> None:
-    table = bureau.table(sharing_type="unconditional", sharing_conditions=None)
+    table = bureau.unconditional
     bureau.applicant.awaits(bureau.applicant.submits(resource=table.code), "delivering")
 
     def rebuilt() -> dict[str, Any]:
