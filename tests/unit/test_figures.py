@@ -41,6 +41,9 @@ STORY = [
     event("clock_breached", "t2", DAY + timedelta(days=14), clock="reply"),
     event("demand_approved", "t2", DAY + timedelta(days=15), supplier="giver"),
     opened("g2", "t2", DAY + timedelta(days=15)),
+    # looked at again, and decided again in time
+    event("demand_reopened", "t2", DAY + timedelta(days=16), supplier="giver"),
+    event("demand_approved", "t2", DAY + timedelta(days=17), supplier="giver"),
     # refused in time
     event("demand_submitted", "t3", DAY, supplier="giver"),
     event("demand_refused", "t3", DAY, supplier="giver"),
@@ -69,13 +72,13 @@ def test_a_month_is_reckoned_as_by_hand() -> None:
         "on_demand": (2, 3),  # t1 and t2 of t1, t2, t3
         "minute_level": (1, 2),
         "timeliness": (10, 11),
-        "answers": (2, 4),  # t1 and t3 in time, t2 and the objection late
+        "answers": (3, 5),  # t1, t3 and t2 the second time in time, t2 the first time and the objection late
         "quality": (99, 101),  # 100 records, one of them wrong; one in quarantine
         "use": (2, 2),
         "satisfaction": (3, 4),
     }
     assert (giver.provided, taker.received, taker.feedback, giver.objections) == (100, 100, 1, 1)
-    expected = 25 * 2 / 3 + 15 / 2 + 20 / 2 + 20 * 99 / 101 + 10 + 10 * 3 / 4
+    expected = 25 * 2 / 3 + 15 / 2 + 20 * 3 / 5 + 20 * 99 / 101 + 10 + 10 * 3 / 4
     assert giver.score(Weights()) == round(expected, 1)
     assert taker.score(Weights()) is None
     assert total(found).provided == 100
