@@ -89,6 +89,8 @@ def test_a_correction_closes_the_case_and_proves_it(
     read = provider("GET", path)
     assert read.json()["content"]["key"] == {"id": "1"}
     assert stranger("GET", path).status_code == 404
+    notices = [one for one in provider("GET", "/notices?limit=500").json()["items"] if one["subject"] == case["id"]]
+    assert [one["kind"] for one in notices] == ["objection_raised"] and case["due_on"] in notices[0]["words"]
     accepted = provider("POST", f"{path}/steps", json={"action": "accept"}, headers={"If-Match": read.headers["ETag"]})
     assert accepted.json()["state"] == "accepted"
 
