@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     mount_retained_mebibytes: int = Field(
         default=1_024, description="How much log a source may keep for a mount before that is told as drift."
     )
+    broker_watch_seconds: float = Field(
+        default=2.0, description="How often users, rights and share topics on the broker are compared with the grants."
+    )
+    tracking_look_seconds: float = Field(
+        default=60.0, description="How often use is told per resource, and silent grants and ready feedback looked for."
+    )
     share_partitions: int = Field(
         default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."
     )

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import Message
+from cryptography.fernet import Fernet
 from sqlalchemy.orm import Session
 
 from services.core import db, identity, telemetry
@@ -21,6 +22,8 @@ from services.demand.demands import Demands
 from services.demand.events import Publisher
 from services.demand.following import Apply, Follower
 from services.demand.fulfilment import Fulfilment
+from services.demand.objecting import registrar
+from services.demand.reconcile import BrokerWatch
 from services.demand.sending import Sender
 from services.demand.watch import GrantWatch
 
@@ -57,6 +60,8 @@ def main() -> None:
         session=sessions,
         publisher=publisher,
         broker=Broker(admin_client(here, "demand"), here),
+        vault=Fernet(here.secret("demand_vault_key")),
+        registrar=registrar(here, publisher),
         resources=resources,
         decided=decided,
     )
@@ -88,7 +93,7 @@ def main() -> None:
     identity.install(app, identity.known(identities.get), denied)
     api.install(app, demands)
     GrantWatch(demands.session, publisher, demands.broker, resources.get, told).start()
-    for thread in (*followers, fulfilment, Sender(sessions, here)):
+    for thread in (*followers, fulfilment, Sender(sessions, here), BrokerWatch(demands)):
         thread.start()
     serve(app, here)
 

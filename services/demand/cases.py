@@ -23,9 +23,10 @@ from services.core.identity import Role, Viewer
 from services.core.problems import Problem, refuse
 from services.core.words import Words
 from services.demand import demand_store as store
+from services.demand import evaluation, timekeeping
 from services.demand import store as grant_store
-from services.demand import timekeeping
 from services.demand.domain import demand_terms as terms_of_demands
+from services.demand.domain import feedback
 from services.demand.domain import grant as grants
 from services.demand.domain.demand import (
     TRANSITIONS,
@@ -237,6 +238,8 @@ def move(
     )  # fmt: skip
     _turn_clocks(session, demand, step, now)
     _end_grant(desk, session, demand, step, person, now)
+    if step.action is Action.EVALUATE and given.rating is not None:
+        _rate(desk, session, demand, given.rating, given.reason or "", person, now)
     desk.publisher.demand(session, demand, step.event, person, {"action": step.action, "party": party})
     for told in sorted(step.tells):
         department = _department_of(demand, told)
@@ -278,6 +281,16 @@ def _end_grant(
         desk.close(grant.topic, grant.department)
         grant.state, grant.updated_at = ending, now
         desk.publisher.grant(session, grant, f"grant_{ending}", person, f"its demand: {step.action}")
+
+
+def _rate(
+    desk: Desk, session: Session, demand: store.Demand, score: int, said: str, person: str, now: datetime
+) -> None:
+    """An evaluation is feedback on what the demand was granted."""
+    grant = session.get(grant_store.Grant, demand.grant) if demand.grant else None
+    if grant is not None:
+        rating = feedback.Given(score=score, reasons=frozenset(), effect=said, comment="")
+        evaluation.give(session, desk.publisher, grant, rating, person, now)
 
 
 def _department_of(demand: store.Demand, party: By) -> str | None:

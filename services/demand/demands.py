@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cryptography.fernet import Fernet
 from sqlalchemy.orm import Session
 
 from services.core.kafka import StateView
@@ -16,6 +17,7 @@ from services.core.words import Words
 from services.demand.broker import Broker
 from services.demand.cases import Desk
 from services.demand.events import Publisher
+from services.demand.objecting import Registrar
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Demands:
     session: Callable[[], Session]
     publisher: Publisher
     broker: Broker
+    vault: Fernet
+    registrar: Registrar
     resources: StateView[dict[str, Any]]
     decided: Callable[[], None]
 

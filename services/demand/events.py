@@ -21,6 +21,7 @@ from services.demand.store import Grant, outbox
 
 GRANTS = Topic("demand.grants", compacted=True)
 EVENTS = Topic("demand.events")
+USAGE = Topic("demand.usage", compacted=True)
 MATCHING = Topic("demand.matching", compacted=True)
 SOURCE = "/tongshu/demand"
 _LINE = (
@@ -34,15 +35,21 @@ class Publisher:
 
     def __init__(self, registry: Registry) -> None:
         self._grants, self._events = Codec(registry, GRANTS.name), Codec(registry, EVENTS.name)
+        self._usage = Codec(registry, USAGE.name)
         self._matching = Codec(registry, MATCHING.name)
 
-    def grant(self, session: Session, grant: Grant, event: str, actor: str, reason: str = "") -> None:
-        """The full state of a grant, and the event that brought it about."""
+    def grant(
+        self, session: Session, grant: Grant, event: str, actor: str, reason: str = "", provider: str = ""
+    ) -> None:
+        """The full state of a grant, and the event that brought it about; `provider` is told where it is known."""
         state = {column.name: getattr(grant, column.name) for column in Grant.__table__.columns}
         self._emit(session, GRANTS, grant.id, self._grants.encode(state), event, grant.thread)
         facts = {"resource": grant.resource, "topic": grant.topic, "state": grant.state}
+        facts["valid_from"] = grant.valid_from.isoformat()
         if reason:
             facts["reason"] = reason
+        if provider:
+            facts["provider"] = provider
         self.happened(session, event, grant.id, grant.department, grant.thread, actor, facts)
 
     def demand(
@@ -87,6 +94,11 @@ class Publisher:
             "data": facts,
         }
         self._emit(session, EVENTS, subject, self._events.encode(value), event, thread)
+
+    def use(self, session: Session, use: dict[str, Any]) -> None:
+        """How much a resource is used, in the fields of `demand.usage`; it belongs to no thread but the resource's."""
+        resource = str(use["resource"])
+        self._emit(session, USAGE, resource, self._usage.encode(use), "use_counted", resource)
 
     @staticmethod
     def _emit(session: Session, topic: Topic, key: str, payload: bytes, event: str, thread: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -99,13 +100,16 @@ class Fulfilment(threading.Thread):
                 why = "; ".join(f"{one.pointer}: {one.detail}" for one in defects) or "the resource was graded higher"
                 cases.take_by_rule(self._desk, session, demand, Action.REOPEN, why, now)
                 return
-            asked = demand_terms.asked(terms, now)
+            asked = replace(demand_terms.asked(terms, now), channels=demand.channels)
             by = demand.approvals[-1] if demand.approvals else cases.THE_RULE
-            grant = granting.prepare(asked, resource, demand.channels, thread=demand.thread, by=by, now=now)
+            grant = granting.prepare(asked, resource, thread=demand.thread, by=by, now=now)
             granting.provision(self._demands, grant)
             granting.keep(self._demands, session, grant)
             demand.grant = grant.id
             cases.take_by_rule(self._desk, session, demand, Action.PROVISION, "", now)
+            if "topic" not in demand.channels:
+                # nothing is carried anywhere, so no manifest will tell: rows are there to be asked for
+                cases.take_by_rule(self._desk, session, demand, Action.DELIVER, "", now)
         log.info("demand provisioned", demand=demand_id, grant=grant.id)
 
     def delivered(self, session: Session, batch: Sequence[Message]) -> Callable[[], None]:

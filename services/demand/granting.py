@@ -14,9 +14,7 @@ from services.demand.demands import Demands
 from services.demand.domain import grant as domain
 
 
-def prepare(
-    asked: domain.Asked, resource: Mapping[str, Any], channels: list[str], *, thread: str, by: str, now: datetime
-) -> store.Grant:
+def prepare(asked: domain.Asked, resource: Mapping[str, Any], *, thread: str, by: str, now: datetime) -> store.Grant:
     """The grant of what is `asked` of `resource` (a value of `catalog.resources`), not yet known to anyone."""
     grant_id = uuid.uuid4().hex[:12]
     return store.Grant(
@@ -28,7 +26,10 @@ def prepare(
         department=asked.department,
         items=domain.granted_items(asked),
         row_filter=asked.row_filter,
-        channels=channels,
+        channels=list(asked.channels),
+        table_target=dict(asked.table_target) if asked.table_target else None,
+        api_key_digests=[],
+        fill=0,
         purpose=asked.purpose,
         valid_from=asked.valid_from,
         valid_to=asked.valid_to,
@@ -44,11 +45,14 @@ def provision(demands: Demands, grant: store.Grant) -> None:
     May be called again; raises KafkaException.
     """
     demands.broker.make_share_topic(grant.topic)
-    demands.broker.open(grant.topic, grant.department)
+    if "topic" in grant.channels:
+        demands.broker.open(grant.topic, grant.department)
 
 
 def keep(demands: Demands, session: Session, grant: store.Grant) -> None:
     """Keep a provisioned grant and tell the others of it, in the session's transaction."""
     session.add(grant)
     session.flush()
-    demands.publisher.grant(session, grant, "grant_opened", grant.granted_by)
+    resource = demands.resources.get(grant.resource)
+    provider = str(resource["department"]) if resource else ""
+    demands.publisher.grant(session, grant, "grant_opened", grant.granted_by, provider=provider)

@@ -301,7 +301,7 @@ class Sender(threading.Thread):
 def letter_of(notice: store.Notice, subscription: store.Subscription, settings: Settings) -> Letter:
     words = noticing.words(notice)
     told = {
-        "id": notice.id, "kind": notice.kind, "role": notice.role, "demand": notice.demand,
+        "id": notice.id, "kind": notice.kind, "role": notice.role, "demand": notice.demand, "subject": notice.subject,
         "department": notice.department, "words": {"en": str(words), "zh": words.zh},
         "facts": notice.facts, "created_at": notice.created_at.isoformat(),
     }  # fmt: skip

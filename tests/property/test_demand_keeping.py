@@ -71,6 +71,7 @@ class Office:
     def fulfilment(self) -> Fulfilment:
         class Side:
             session, publisher = self.session, self.told
+            resources = self.resources
             broker = self
 
         return Fulfilment(cast(Demands, Side()), self.desk)

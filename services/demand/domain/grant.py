@@ -53,6 +53,8 @@ class Asked:
     purpose: str
     valid_from: datetime
     valid_to: datetime | None
+    channels: Sequence[str] = ("topic",)
+    table_target: Mapping[str, str] | None = None
 
 
 def defects(asked: Asked, resource: Mapping[str, Any]) -> list[Defect]:
@@ -68,6 +70,10 @@ def defects(asked: Asked, resource: Mapping[str, Any]) -> list[Defect]:
         found.append(Defect("/valid_to", "lies before the beginning"))
     if not asked.items:
         found.append(Defect("/items", "name at least one item"))
+    if not asked.channels:
+        found.append(Defect("/channels", "name at least one channel"))
+    if ("table" in asked.channels) != (asked.table_target is not None):
+        found.append(Defect("/table_target", "goes with the channel table, and that with it"))
     known = {item["name"]: item for item in resource["items"]}
     return (
         found + _item_defects(asked, known, important=resource["grade"] == "important") + _filter_defects(asked, known)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemathesis.checks import CHECKS, load_all_checks
 from schemathesis.core.result import Ok
 
-from tests.road.demand.bureau import Bureau
+from tests.road.demand.bureau import APPLICANT, Bureau
 
 load_all_checks()
 NAMES = (
@@ -21,14 +21,27 @@ NAMES = (
 )
 CHECKED = [CHECKS.get_one(name) for name in NAMES]
 EXAMPLES = 15
-# a fuzzed clock would change the terms for all other tests, new credentials would end those that they read with
-_LEFT_OUT = {("put", "/place/clocks/{clock}"), ("post", "/departments/{slug}/credentials")}
+# fuzzed clocks and norms would change the terms for other tests, new credentials would end those that they read with
+_LEFT_OUT = {
+    ("put", "/place/clocks/{clock}"),
+    ("put", "/norms/{name}"),
+    ("post", "/departments/{slug}/credentials"),
+}
 
 
 def test_whatever_is_sent_is_answered_as_described(bureau: Bureau) -> None:
     base = bureau.exchange.url("demand")
     own = [bureau.applicant.submits(resource=bureau.conditional.code)["id"] for _ in range(2)]
     own.append(bureau.applicant.drafts(resource=bureau.conditional.code)["id"])
+    granted = bureau.town.grant(bureau.conditional, ["id", "name"], APPLICANT, channels=["topic", "api"])
+    claim = {"item": "name", "says": "甲", "should_say": "乙"}
+    form = {"grant": granted["id"], "key": {"id": "1"}, "items": [claim], "explanation": "有误"}
+    there = {
+        "grant_id": granted["id"],
+        "objection_id": bureau.exchange.ask("POST", "demand", "/objections", form)["id"],
+        "period": "2026-11",
+        "name": "weights",
+    }
     tokens = [person.api.token for person in (bureau.applicant, bureau.supplier, bureau.authority)]
     schema = schemathesis.openapi.from_url(f"{base}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
@@ -43,6 +56,11 @@ def test_whatever_is_sent_is_answered_as_described(bureau: Bureau) -> None:
         def send(case: Any, data: st.DataObject) -> None:
             if "demand_id" in (case.path_parameters or {}) and data.draw(st.booleans()):
                 case.path_parameters["demand_id"] = data.draw(st.sampled_from(own))
+            for name in (case.path_parameters or {}).keys() & there.keys():
+                if data.draw(st.booleans()):
+                    case.path_parameters[name] = there[name]
+            if isinstance(case.body, dict) and "grant" in case.body and data.draw(st.booleans()):
+                case.body["grant"] = granted["id"]
             if isinstance(case.body, dict) and "resource" in case.body and data.draw(st.booleans()):
                 case.body["resource"] = bureau.conditional.code
             headers = {"Authorization": f"Bearer {data.draw(st.sampled_from(tokens))}", "If-Match": "*"}
