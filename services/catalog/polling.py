@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.catalogue import PLACE, Catalogue, now
+from services.catalog.catalogue import Catalogue, now
 from services.catalog.domain.drift import Kind
 from services.catalog.domain.drop import Fault, judged, key_of
 from services.catalog.domain.resource import MountKind, mount_of, terms_of
@@ -29,6 +29,7 @@ from services.catalog.filedrop import Target, fill
 from services.catalog.publication import code_lists, make_topic
 from services.catalog.upstream import Answer, UpstreamFailed, Validators, ask, networks_of
 from services.core.avro import RegistryUnavailable
+from services.core.calendar import PLACE
 from services.core.problems import Problem, joined
 from services.core.words import Words
 

@@ -20,17 +20,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.catalog import search, store
-from services.catalog.catalogue import Catalogue, calendar, now, refuse, today
+from services.catalog.catalogue import Catalogue, calendar, now
 from services.catalog.connector import change_topic
 from services.catalog.domain import coding
-from services.catalog.domain.calendar import due
 from services.catalog.domain.contract import Bump, Change, change, next_version, schema_of, subject
 from services.catalog.domain.envelope import key_schema, value_schema
 from services.catalog.domain.lifecycle import Action, By, Clock, State, Transition, actions, transition
 from services.catalog.domain.resource import (
     CategoryStep,
     Contract,
-    Defect,
     Grade,
     PublishedResource,
     ServiceItem,
@@ -41,8 +39,10 @@ from services.catalog.domain.resource import (
 )
 from services.core import quality
 from services.core.avro import RegistryUnavailable, SchemaRefused
+from services.core.calendar import due, today
+from services.core.defects import Defect
 from services.core.identity import OPERATOR, Role, Viewer
-from services.core.problems import Problem
+from services.core.problems import Problem, refuse
 from services.core.words import Words
 
 _STATES = {

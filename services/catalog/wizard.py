@@ -24,9 +24,10 @@ from services.catalog.domain.mount import (
     mount_defects,
     nullable_required,
 )
-from services.catalog.domain.resource import Defect, Item, Terms
+from services.catalog.domain.resource import Item, Terms
 from services.catalog.source import Readiness, Reading
 from services.core import masks, quality
+from services.core.defects import Defect
 from services.core.words import Words
 
 SAMPLE_ROWS = 1_000

@@ -12,14 +12,15 @@ from pydantic import Field
 
 from services.catalog import tabular
 from services.catalog.api.filling import need_kind, own
-from services.catalog.api.forms import Strict
 from services.catalog.api.imports import FILE_BODY, Body, unreadable_file
-from services.catalog.catalogue import PLACE, Catalogue, missing, now
+from services.catalog.catalogue import Catalogue, missing, now
 from services.catalog.domain.drop import Fault, judged, key_of, read
 from services.catalog.domain.resource import MountKind, terms_of
 from services.catalog.filedrop import Target, fill
 from services.catalog.publication import broker_refused, code_lists, make_topic
 from services.core.avro import RegistryUnavailable
+from services.core.calendar import PLACE
+from services.core.forms import Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Provider
 from services.core.problems import Problem, joined

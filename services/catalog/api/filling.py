@@ -13,12 +13,12 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import Strict
 from services.catalog.catalogue import Catalogue, missing, readable
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
 from services.catalog.publication import broker_refused, make_topic
 from services.catalog.writers import transaction_prefix, writer_name
 from services.core import identity
+from services.core.forms import Strict
 from services.core.identity import Provider, Viewer
 from services.core.problems import Problem
 from services.core.words import Words

@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from services.catalog import store, tabular
 from services.catalog.api.files import body_up_to
-from services.catalog.api.forms import Strict
 from services.catalog.catalogue import Catalogue, missing, need, now
 from services.catalog.domain.lists import (
     FORMS,
@@ -31,6 +30,7 @@ from services.catalog.domain.lists import (
     read,
 )
 from services.core import identity, problems
+from services.core.forms import Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Provider, Viewer
 from services.core.pages import Cursor, Limit, Page, page

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.catalog import store
 from services.catalog.api.filling import WriterCredentials, need_kind, open_topic, own
-from services.catalog.api.forms import MountOut, Name, Plain, ResourceOut, Slug, Strict
+from services.catalog.api.forms import MountOut, ResourceOut
 from services.catalog.api.previews import (
     DefectOut,
     ProposalOut,
@@ -26,7 +26,7 @@ from services.catalog.api.previews import (
 )
 from services.catalog.api.resources import shown
 from services.catalog.api.upstreams import UpstreamForm, UpstreamOut, looked, out_of, refuse_form
-from services.catalog.catalogue import Catalogue, database_of, missing, need, now, readable, refuse, unreachable
+from services.catalog.catalogue import Catalogue, database_of, missing, need, now, readable, unreachable
 from services.catalog.connector import change_topic, connector_config, connector_name
 from services.catalog.domain.condition import condition
 from services.catalog.domain.drift import Condition, Kind, Weight, finding_of
@@ -40,7 +40,7 @@ from services.catalog.domain.mount import (
     nullable_required,
 )
 from services.catalog.domain.reread import State, reread_of
-from services.catalog.domain.resource import Defect, MountKind, Terms, terms_of
+from services.catalog.domain.resource import MountKind, Terms, terms_of
 from services.catalog.drift import first_state
 from services.catalog.mounting import MAKING, clear, end, intend, stands
 from services.catalog.publication import broker_refused, code_lists, draft_of, make_topic, tell
@@ -50,10 +50,12 @@ from services.catalog.wizard import SAMPLE_ROWS, content_of, look, server_defect
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
 from services.core.connect import ConnectRefused
+from services.core.defects import Defect
+from services.core.forms import Name, Plain, Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Provider, Role, Viewer, may
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem, language_of
+from services.core.problems import Problem, language_of, refuse
 from services.core.rowfilter import Filter, FilterError, parse
 from services.core.words import Words, in_language
 

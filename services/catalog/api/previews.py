@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.catalog.api.forms import Strict
 from services.catalog.domain.mapping import Confidence, Proposal, Reason
-from services.catalog.domain.resource import Defect
 from services.catalog.wizard import RuleTried
+from services.core.defects import Defect
+from services.core.forms import Strict
 from services.core.words import in_language
 
 

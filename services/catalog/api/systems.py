@@ -11,17 +11,17 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog import store
-from services.catalog.api.forms import Name, Note, Slug, Strict
-from services.catalog.catalogue import Catalogue, database_of, need, refuse, taken, unreachable
+from services.catalog.catalogue import Catalogue, database_of, need, taken, unreachable
 from services.catalog.domain.mount import TableKind
-from services.catalog.domain.resource import Defect
 from services.catalog.source import MAX_TABLES, SourceDatabase, SourceUnreachable
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
+from services.core.forms import Name, Note, Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Provider
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem
+from services.core.problems import Problem, refuse
 from services.core.words import Words
 
 # one machine, by name or address: no list of them, and no socket of our own machine

@@ -15,8 +15,9 @@ from typing import Any
 
 from services.catalog.domain.drop import Fault, Row, Unfit, clashes, value_of
 from services.catalog.domain.mount import Column
-from services.catalog.domain.resource import Defect, Item, ItemType, Terms
+from services.catalog.domain.resource import Item, ItemType, Terms
 from services.core import quality
+from services.core.defects import Defect
 from services.core.words import Words
 
 _MOST_FIELDS = 500
