@@ -53,7 +53,8 @@ insert into demand.departments
 insert into demand.grants (id, thread, state, resource, contract_version, department, items, channels, api_key_digests,
     fill, purpose, valid_from, topic, granted_by, updated_at)
   select 'g' || n, 't' || n, 'active', 'r' || mod(n, 997), '1.0.0', 'd' || mod(n, {departments}), '[]', '["topic"]',
-    '[]', 0, '核验', now(), 'share.d' || mod(n, {departments}) || '.g' || n, '甲', now() from generate_series(1, {grants}) n;
+    '[]', 0, '核验', now(), 'share.d' || mod(n, {departments}) || '.g' || n, '甲', now()
+  from generate_series(1, {grants}) n;
 insert into demand.demands (id, thread, kind, title, department, supplier, resource, items, masks, channels, purpose,
     frequency, applicants, state, path, returned, approvals, needed, level, ruled, papers, "grant", clock, due_on,
     overdue, revision, created_at, submitted_at, updated_at)
