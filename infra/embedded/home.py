@@ -79,6 +79,7 @@ class Home:
             "TONGSHU_REDIS_HOST": "127.0.0.1",
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
             "TONGSHU_CATALOG_URL": f"http://127.0.0.1:{self.ports['catalog']}",
+            "TONGSHU_AUDIT_FOLDER": str(self.data("audit")),
             "TONGSHU_SECRETS": str(self.secrets),
             "PYTHONPATH": str(ROOT),
         }
