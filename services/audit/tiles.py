@@ -28,11 +28,11 @@ class TileStore:
     """Writes the tiles of one log. One thread grows it; any thread may read."""
 
     def __init__(self, folder: Path, new: New = sha256) -> None:
-        self.folder, self._new = folder, new
+        self.folder, self.new = folder, new
         self._begin()
 
     def _begin(self) -> None:
-        self._edge = Edge(self._new)
+        self._edge = Edge(self.new)
         self._bundle: list[bytes] = []
         self._partial: set[str] = set()
         self._unsettled: set[str] = set()
@@ -71,7 +71,7 @@ class TileStore:
             if bundle is None:
                 raise TilesBroken("the last bundle of entries is missing or too short")
             self._bundle = split(bundle)
-        self._edge = Edge(self._new, levels)
+        self._edge = Edge(self.new, levels)
         return offset
 
     def reset(self) -> None:

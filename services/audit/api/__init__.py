@@ -13,6 +13,6 @@ PREFIX = "/api/audit/v1"
 
 def install(app: FastAPI, room: Room) -> None:
     """Put all routes into `app`."""
+    include(app, log.entries(room), PREFIX)
     # what proves is open to everybody, as proofs are; what tells of anybody's doings is not
     app.include_router(log.proofs(room), prefix=PREFIX)
-    include(app, log.entries(room), PREFIX)
