@@ -101,6 +101,9 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, READ),
+        # the keys of changes and deliveries are hashed, so that a record can be traced
+        (TOPIC, "cdc.", PREFIXED, READ),
+        (TOPIC, "share.", PREFIXED, READ),
         (TOPIC, "audit.", PREFIXED, READ),
         (TOPIC, "audit.", PREFIXED, WRITE),
         (GROUP, "audit.", PREFIXED, READ),

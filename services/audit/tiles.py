@@ -162,6 +162,29 @@ class TileStore:
         except FileNotFoundError:
             return None
 
+    def signed_size(self) -> int:
+        """How many entries the newest checkpoint covers; 0 before the first."""
+        note = self.checkpoint()
+        return int(note.split("\n")[1]) if note else 0
+
+    def whole(self, level: int, index: int) -> bytes:
+        """A tile as far as it has come under the newest checkpoint; raises TilesBroken where there is none."""
+        width = min(WIDTH, self.signed_size() // WIDTH**level - index * WIDTH)
+        found = self.read(tile_path(level, index, width)) if width > 0 else None
+        if found is None:
+            raise TilesBroken(f"tile {index} of level {level} is missing")
+        return found
+
+    def entries(self, first: int, last: int) -> list[bytes]:
+        """The entries from `first` up to, not with, `last`; raises TilesBroken when one is missing."""
+        found: list[bytes] = []
+        for begin in range(first // WIDTH * WIDTH, last, WIDTH):
+            bundle = self.read(tile_path("entries", begin // WIDTH, min(WIDTH, last - begin)))
+            if bundle is None:
+                raise TilesBroken(f"the bundle of entry {begin} is missing")
+            found += split(bundle)[max(0, first - begin) :]
+        return found
+
     def read(self, path: str) -> bytes | None:
         """A tile or bundle by its path; a part of one is cut from what it has grown to. None where there is none."""
         whole, _, width = path.partition(".p/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.audit.api import log
+from services.audit.api import entries, log, matters, operations
 from services.audit.room import Room
 from services.core.http import include
 
@@ -13,6 +13,8 @@ PREFIX = "/api/audit/v1"
 
 def install(app: FastAPI, room: Room) -> None:
     """Put all routes into `app`."""
-    include(app, log.entries(room), PREFIX)
+    app.state.room = room
+    for routes in (log.entries(room), entries.router(room), matters.router(room), operations.router(room)):
+        include(app, routes, PREFIX)
     # what proves is open to everybody, as proofs are; what tells of anybody's doings is not
     app.include_router(log.proofs(room), prefix=PREFIX)

@@ -42,7 +42,9 @@ def proofs(room: Room) -> APIRouter:
     def tile(path: str) -> Response:
         """A tile of the log's tree: `<level>/<index>[.p/<width>]` (C2SP tlog-tiles)."""
         found = room.tiles.read(f"tile/{path}") if _TILE.fullmatch(path) else None
-        return _file(path, found)
+        if found is None:
+            raise _no_such_part(path)
+        return Response(found, media_type="application/octet-stream", headers={"Cache-Control": _FOR_EVER})
 
     return routes
 
@@ -55,19 +57,16 @@ def entries(room: Room) -> APIRouter:
     def bundle(path: str, viewer: Overseer, accept: Annotated[str, Header(alias="Accept-Encoding")] = "") -> Response:
         """A bundle of entries: `<index>[.p/<width>]`, each behind its length in two bytes (C2SP tlog-tiles)."""
         found = room.tiles.read(f"tile/entries/{path}") if _BUNDLE.fullmatch(path) else None
-        answer = _file(path, found)
-        answer.headers["Cache-Control"] = _FOR_EVER.replace("public", "private")
+        if found is None:
+            raise _no_such_part(path)
+        headers = {"Cache-Control": _FOR_EVER.replace("public", "private")}
         if "gzip" in accept:
-            answer = Response(
-                gzip.compress(bytes(answer.body), 1), headers=dict(answer.headers) | {"Content-Encoding": "gzip"}
-            )
-        return answer
+            found, headers["Content-Encoding"] = gzip.compress(found, 1), "gzip"
+        return Response(found, media_type="application/octet-stream", headers=headers)
 
     return routes
 
 
-def _file(path: str, content: bytes | None) -> Response:
-    if content is None:
-        why = Words(f"The log has no {path}, or not that much of it yet.", f"日志中没有“{path}”，或尚未增长到该宽度。")
-        raise Problem(404, "tile-unknown", Words("No such part of the log", "日志中没有该部分"), why)
-    return Response(content, media_type="application/octet-stream", headers={"Cache-Control": _FOR_EVER})
+def _no_such_part(path: str) -> Problem:
+    why = Words(f"The log has no {path}, or not that much of it yet.", f"日志中没有“{path}”，或尚未增长到该宽度。")
+    return Problem(404, "tile-unknown", Words("No such part of the log", "日志中没有该部分"), why)

@@ -11,7 +11,7 @@ from cli.exchange import Exchange
 from services.audit.topics import LOG
 from services.core.avro import Codec
 from tests.conftest import Tongshu
-from tests.road.catalog.office import government_code
+from tests.road.catalog.office import Place, government_code
 from tests.road.town import Town, eventually
 
 
@@ -34,12 +34,17 @@ class Books:
         found = eventually(lambda: self.of(subject, **fits), bool, f"an entry of {subject} {fits}", seconds)
         return found[0]
 
-    def happening(self) -> str:
+    def happening(self, code: str | None = None) -> str:
         """Make something happen; the subject that its entry will have."""
-        code = f"c{uuid.uuid4().hex[:10]}"
+        code = code or f"c{uuid.uuid4().hex[:10]}"
         form = {"slug": code, "uscc": government_code(), "name": f"部门 {code}", "name_en": f"Department {code}"}
         self.exchange.ask("POST", "catalog", "/departments", form)
         return code
+
+
+@pytest.fixture(scope="session")
+def place(exchange: Exchange) -> Place:
+    return Place(exchange)
 
 
 @pytest.fixture(scope="session")
