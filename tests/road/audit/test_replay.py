@@ -50,7 +50,7 @@ def test_a_grant_s_life_is_told_again(tongshu: Tongshu, delivered: dict[str, Any
 def test_grants_worked_out_from_the_log_are_those_of_the_service(
     tongshu: Tongshu, exchange: Exchange, town: Town, delivered: dict[str, Any]
 ) -> None:
-    grant = town.grant(delivered["table"], ["id"], "taxation")
+    grant = town.grant(delivered["table"], ["id"], "market_supervision")
     exchange.ask("DELETE", "demand", f"/grants/{grant['id']}")
 
     def rebuilt() -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_grants_worked_out_from_the_log_are_those_of_the_service(
 def test_one_record_is_traced_to_all_who_received_it(tongshu: Tongshu, town: Town, delivered: dict[str, Any]) -> None:
     table, first = delivered["table"], delivered["grant"]
     # the second sees a pseudonym where the key is
-    second = town.live_grant(table, ["visits"], "taxation")
+    second = town.live_grant(table, ["visits"], "market_supervision")
     words = ("audit", "trace", "--resource", table.code, "--key", "k7", "--json")
 
     def traced() -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_one_record_is_traced_to_all_who_received_it(tongshu: Tongshu, town: Tow
     assert [one["op"] for one in told["changes"] if one["op"]][-2:] == ["c", "u"]
     found = by_grant(told)
     assert [one["op"] for one in found[first["id"]]][-2:] == ["c", "u"]
-    assert {one["department"] for one in found[second["id"]]} == {"taxation"}
+    assert {one["department"] for one in found[second["id"]]} == {"market_supervision"}
     whole = eventually(traced, lambda told: all(one["in_log"] for one in told["deliveries"]), "all of it sealed", 60)
     assert all(one["in_manifest"] in (True, None) for one in whole["deliveries"])
     assert any(one["in_manifest"] for one in whole["deliveries"])
