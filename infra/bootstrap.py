@@ -89,6 +89,8 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, WRITE),
+        # what is not sealed in time stops the relay
+        (TOPIC, "audit.progress", LITERAL, READ),
         (TOPIC, "share.", PREFIXED, WRITE),
         (TOPIC, "quarantine.", PREFIXED, WRITE),
         (TOPIC, "quarantine.", PREFIXED, CREATE),

@@ -36,8 +36,8 @@ def main() -> None:
     tiles, publisher = TileStore(here.audit_folder, new), Publisher(registry)
     threads = [
         threading.Thread(target=sequencer.run, args=(stop,), name="sequencer"),
-        EntryIndex(sessions, tiles, Codec(registry, LOG.name), stop),
-        KeyIndex(here, sessions, Codec(registry, DELIVERIES), lambda: sequencer.sealing, stop),
+        EntryIndex(sessions, tiles, Codec(registry, LOG.name), lambda: sequencer.busy, stop),
+        KeyIndex(here, sessions, Codec(registry, DELIVERIES), lambda: sequencer.sealing and not sequencer.busy, stop),
     ]
     for one in threads:
         one.start()

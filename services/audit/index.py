@@ -31,12 +31,13 @@ class EntryIndex(threading.Thread):
 
     def __init__(self, session: Callable[[], Session], tiles: TileStore, entries: Codec, stop: threading.Event) -> None:
         super().__init__(name="entry index", daemon=True)
-        self._session, self._tiles, self._entries, self._stop_told = session, tiles, entries, stop
+        self._session, self._tiles, self._entries = session, tiles, entries
+        self._is_busy, self._stop_told = is_busy, stop
 
     def run(self) -> None:
         while not self._stop_told.is_set():
             try:
-                if not self.step():
+                if self._is_busy() or not self.step():
                     self._stop_told.wait(_EVERY_SECONDS)
             except (SQLAlchemyError, RegistryUnavailable, TilesBroken) as failure:
                 log.warning("the log cannot be indexed just now", reason=type(failure).__name__)

@@ -107,6 +107,8 @@ class Sequencer:
         self._settled_at = self._discovered_at = 0.0
         self._not_ready: str | None = "starting"
         self.sealing = False
+        # whether there is more to seal than comes in a pause: others in the process leave it the processor
+        self.busy = False
 
     def why_not_ready(self) -> str | None:
         """Why nothing can be sealed or taken over just now; None when it can, and when another one seals."""
@@ -155,13 +157,14 @@ class Sequencer:
             while not stop.is_set() and self._turn.is_mine():
                 self._discover()
                 batch = self._take()
+                self.busy = len(batch) > _BATCH // 4
                 if batch:
                     self._seal(batch)
                 if len(batch) < _BATCH:
                     stop.wait(_PAUSE_SECONDS if batch else 0.0)
                 self._settle_at_times()
         finally:
-            self.sealing = False
+            self.sealing = self.busy = False
             self._source.close()
         self._tiles.settle(self._next)
 

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     audit_digest: Literal["sha256", "sm3"] = Field(
         default="sha256", description="What the audit log is hashed with; chosen once, before the first entry."
     )
+    audit_budget_seconds: float = Field(
+        default=60.0, gt=0, description="How far sealing may be behind before deliveries stop and wait for it."
+    )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
     @property
