@@ -27,9 +27,16 @@ _EVERY_SECONDS = 0.5
 
 
 class EntryIndex(threading.Thread):
-    """Follows the log until `stop` is set."""
+    """Follows the log until `stop` is set, but while sealing has its hands full."""
 
-    def __init__(self, session: Callable[[], Session], tiles: TileStore, entries: Codec, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        tiles: TileStore,
+        entries: Codec,
+        is_busy: Callable[[], bool],
+        stop: threading.Event,
+    ) -> None:
         super().__init__(name="entry index", daemon=True)
         self._session, self._tiles, self._entries = session, tiles, entries
         self._is_busy, self._stop_told = is_busy, stop
