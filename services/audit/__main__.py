@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from zoneinfo import ZoneInfo
 
 from services.audit import api, store
 from services.audit.domain.note import log_key
@@ -15,6 +16,7 @@ from services.audit.sequencer import Sequencer, origin_of, signing_key
 from services.audit.tiles import TileStore
 from services.audit.topics import LOG
 from services.audit.verifier import digest_of
+from services.audit.watch import Watch
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.http import application, serve
@@ -38,6 +40,7 @@ def main() -> None:
         threading.Thread(target=sequencer.run, args=(stop,), name="sequencer"),
         EntryIndex(sessions, tiles, Codec(registry, LOG.name), lambda: sequencer.busy, stop),
         KeyIndex(here, sessions, Codec(registry, DELIVERIES), lambda: sequencer.sealing and not sequencer.busy, stop),
+        Watch(sessions, publisher, ZoneInfo(here.place_timezone), stop),
     ]
     for one in threads:
         one.start()

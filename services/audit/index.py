@@ -54,7 +54,7 @@ class EntryIndex(threading.Thread):
         """Take in the next entries; whether there were any."""
         size = self._tiles.signed_size()
         with self._session() as session, session.begin():
-            first = _locked(session, _CURSOR)
+            first = locked(session, _CURSOR)
             if first >= size:
                 return False
             last = min(size, (first // WIDTH + _BUNDLES) * WIDTH)
@@ -74,7 +74,7 @@ class EntryIndex(threading.Thread):
         return found
 
 
-def _locked(session: Session, name: str) -> int:
+def locked(session: Session, name: str) -> int:
     """How far `name` has come; nobody else moves it before the transaction ends."""
     session.execute(insert(Cursor).values(name=name, next=0).on_conflict_do_nothing())
     return session.scalars(select(Cursor.next).where(Cursor.name == name).with_for_update()).one()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import collections
 import hashlib
 import json
 import struct
@@ -354,8 +355,9 @@ class Walk:
         self.size = self.checkpoints[-1].size if self.checkpoints else 0
         if not self.checkpoints:
             self.faults.append(Fault("signature", "checkpoints", "there is no checkpoint that the log has signed"))
-        # what the entries say, and what the tiles say: the same tree, until something was changed
-        self._entries, self._tiles = Edge(self.new), Edge(self.new)
+        # the tree as the tiles say, and as the entries say where that is another one
+        self._tiles = Edge(self.new)
+        self._entries: Edge | None = None
         self._doubtful: list[tuple[int, str]] = []
         self._due = self._good = 0
         self._lost = False
@@ -421,7 +423,9 @@ class Walk:
                 self._doubtful.append((first + place, tile_path(0, (first + place) // WIDTH)))
 
     def _grow(self, first: int, width: int, leaves: list[bytes], hashes: list[bytes]) -> None:
-        """Both trees grow over a bundle, and stop at each size that was signed."""
+        """The tree grows over a bundle, and stops at each size that was signed."""
+        if self._entries is None and leaves != hashes:
+            self._entries = Edge(self.new, self._tiles.levels)
         done = 0
         while done < width:
             due = self.checkpoints[self._due].size - first if self._due < len(self.checkpoints) else width
@@ -429,8 +433,8 @@ class Walk:
             for level, index, tile in self._tiles.append(hashes[done:until]):
                 if level:
                     self._same_tile(level, index, tile)
-            for _ in self._entries.append(leaves[done:until]):
-                pass
+            if self._entries is not None:
+                collections.deque(self._entries.append(leaves[done:until]), 0)
             done = until
             while self._due < len(self.checkpoints) and self.checkpoints[self._due].size == first + done:
                 self._check_root(self.checkpoints[self._due])
@@ -450,7 +454,7 @@ class Walk:
         covered = [one for one in self._doubtful if one[0] < signed.size]
         self._doubtful = self._doubtful[len(covered) :]
         by_tiles = self._tiles.root() == signed.root
-        by_entries = self._entries.root() == signed.root if covered or self._lost else by_tiles
+        by_entries = by_tiles if self._entries is None else self._entries.root() == signed.root
         for number, path in covered:
             if by_tiles:
                 self._fault("entry", f"entry {number}", "it is not the one that was sealed")
@@ -463,11 +467,11 @@ class Walk:
             self._lost = True
             between = f"entries {self._good} to {signed.size - 1}" if signed.size > self._good else "the entries"
             self._fault("root", f"checkpoint of {signed.size}", f"{between} are not those that were signed")
-        if by_tiles != by_entries:
-            # from here on, what was signed is what counts, so that one fault is not told of every later checkpoint
-            right, wrong = (self._tiles, self._entries) if by_tiles else (self._entries, self._tiles)
-            wrong.levels = [list(level) for level in right.levels]
+        # from here on, what was signed is what counts, so that one fault is not told of every later checkpoint
+        if by_entries and not by_tiles and self._entries is not None:
+            self._tiles = self._entries
         if by_tiles or by_entries:
+            self._entries = Edge(self.new, self._tiles.levels) if self._doubtful else None
             self._good = signed.size
 
 

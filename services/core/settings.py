@@ -52,6 +52,8 @@ class Settings(BaseSettings):
         description="The exchange's address from outside; the names of all things in exports begin so, for good.",
     )
 
+    place_timezone: str = Field(default="Asia/Shanghai", description="What the place's clocks show (IANA).")
+
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
     cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")
