@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks import audit as audit_bench
 from benchmarks import road as road_bench
 from benchmarks.report import Report
 from cli import up
@@ -53,6 +54,29 @@ def search(
     from benchmarks import search as search_bench
 
     finish(search_bench.run(count=resources), json)
+
+
+@app.command()
+def audit(
+    entries: Annotated[
+        int, typer.Option(min=1_000, max=5_000_000, help="How many are hashed, sealed, verified.")
+    ] = 500_000,
+    tree: Annotated[int, typer.Option(min=1_000, help="Entries of the tree in which proofs are made.")] = 10_000_000,
+    deliveries: Annotated[int, typer.Option(min=1_000, help="Deliveries in the key index.")] = 10_000_000,
+    events: Annotated[int, typer.Option(min=1_000, help="Events sealed in bulk through Kafka.")] = 500_000,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long latency is measured.")] = 20.0,
+    core: Annotated[bool, typer.Option(help="Measure what needs no exchange.")] = True,
+    exchange: Annotated[bool, typer.Option(help="Measure what needs one.")] = True,
+    json: Json = None,
+) -> None:
+    """Sealing, proofs and verification, beside bare SHA-256 and Tessera's POSIX log; takes minutes."""
+    report = Report("audit")
+    if core:
+        audit_bench.run(report, entries=entries, tree=tree, deliveries=deliveries)
+    if exchange:
+        with own_exchange() as (running, _):
+            audit_bench.run_on(report, running, events=events, manifests=events // 10, seconds=seconds)
+    finish(report, json)
 
 
 def finish(report: Report, json: Path | None) -> None:

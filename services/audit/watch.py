@@ -190,17 +190,15 @@ class Watch(threading.Thread):
                 yield from self._other_side(session, entry, other)
 
     def _other_side(self, session: Session, entry: Entry, kind: str) -> Iterator[Alarm]:
-        earlier = session.scalar(
-            select(func.max(Entry.sequence)).where(
-                Entry.thread == entry.thread, Entry.actor == entry.actor, Entry.sequence < entry.sequence,
-                Entry.type.contains(kind, autoescape=True),
-            )
-        )  # fmt: skip
-        if earlier is not None:
+        query = select(Entry.sequence, Entry.actor).where(
+            Entry.thread == entry.thread, Entry.sequence < entry.sequence, Entry.type.contains(kind, autoescape=True)
+        )
+        earlier = session.execute(query.order_by(Entry.sequence.desc()).limit(1)).one_or_none()
+        if earlier is not None and earlier.actor == entry.actor:
             yield Alarm(
                 rule="both-sides", cause=f"both-sides {entry.thread} {entry.sequence}", department=entry.department,
                 title=f"同一人双方决定 / One person decided both sides: {entry.subject}",
-                text=f"{entry.actor} did {entry.type}, and {kind} before.", evidence=[earlier, entry.sequence],
+                text=f"{entry.actor} did {entry.type}, and {kind} before.", evidence=[earlier.sequence, entry.sequence],
             )  # fmt: skip
 
 

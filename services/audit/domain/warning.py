@@ -11,8 +11,7 @@ from datetime import datetime, time, timedelta
 
 # two decisions that one person must not take on one subject: a part of the type of each
 BOTH_SIDES = (
-    ("catalog.resource_submitted", "catalog.resource_approved"),
-    ("catalog.resource_in_review", "catalog.resource_published"),
+    ("catalog.resource_submitted", "catalog.resource_published"),
     ("demand.demand_submitted", "demand.demand_approved"),
     ("demand.demand_submitted", "demand.grant_opened"),
 )

@@ -77,7 +77,7 @@ def test_a_quiet_day_gives_no_alert(desk: Desk) -> None:
     for hour in range(8):
         desk.write("sync.delivered", "g", NOON + timedelta(hours=hour - 24), records=900)
     desk.write("catalog.resource_submitted", "r", actor="a1")
-    desk.write("catalog.resource_approved", "r", actor="a2")
+    desk.write("catalog.resource_published", "r", actor="a2")
     desk.write("catalog.access_denied", "x", actor="a1", outcome="denied")
     assert desk.alerts() == []
 
@@ -113,6 +113,9 @@ def test_work_at_night_or_on_a_weekend(desk: Desk) -> None:
 
 
 def test_one_person_on_both_sides(desk: Desk) -> None:
+    desk.write("catalog.resource_submitted", "other", actor="a2")
+    desk.write("catalog.resource_submitted", "other", actor="a1")
+    desk.write("catalog.resource_published", "other", actor="a2")
     asked = desk.write("catalog.resource_submitted", "r", actor="a1")
-    decided = desk.write("catalog.resource_approved", "r", actor="a1")
+    decided = desk.write("catalog.resource_published", "r", actor="a1")
     assert desk.alerts() == [("both-sides", [asked, decided])]
