@@ -57,6 +57,7 @@ def verify(
     ) as bar:
         task = bar.add_task("", total=None)
         verdict = check(log, lambda done, total: bar.update(task, completed=done, total=total))
+    log.exchange.tell("verify", f"{len(verdict.faults)} faults" if verdict.faults else "all holds")
     if json:
         typer.echo(jsons.dumps(verdict.as_json(), ensure_ascii=False))
     else:
@@ -123,6 +124,7 @@ def replay(
     Examples: `./tongshu audit replay --grant 9f2c01d4be7a`, `./tongshu audit replay --rebuild --as-of 2026-06-30`
     """
     log = _opened(key)
+    log.exchange.tell("replay", "rebuilt" if rebuild else "shown")
     if rebuild:
         _rebuild(log, _utc(as_of), json)
     span = Span(
@@ -202,8 +204,11 @@ def trace(
 
     Example: `./tongshu audit trace --resource population --key 110105194912310020`
     """
+    log = _opened(log_key)
+    # who asks for a person's record must stand in the log before the answer is there
+    log.exchange.tell("trace", resource)
     try:
-        found = follow(_opened(log_key), resource, record)
+        found = follow(log, resource, record)
     except NoSuchRecord as error:
         err.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error

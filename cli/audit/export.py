@@ -36,7 +36,7 @@ def export(log: Log, folder: Path) -> int:
     with (folder / "checkpoints").open("w") as file:
         for note in log.notes():
             file.write(json.dumps(note, ensure_ascii=False) + "\n")
-    (folder / "key").write_text(log.key.text() + "\n")
+    (folder / "key").write_text("".join(one.text() + "\n" for one in (log.key, *log.witnesses)))
     shutil.copy(services.audit.verifier.__file__, folder / "verify.py")
     shutil.copy(SCHEMAS / "audit.log.avsc", folder / "entry.avsc")
     return files + 5

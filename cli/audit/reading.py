@@ -12,6 +12,7 @@ from cli.exchange import Exchange
 from services.audit.tiles import TileStore
 from services.audit.topics import CHECKPOINTS, LOG
 from services.audit.verifier import Key, Note, digest_of, open_note, parse_key
+from services.audit.witness import parse_witnesses
 from services.core.avro import Codec
 from services.core.kafka import read_to_end
 
@@ -28,15 +29,17 @@ class Log:
     head: Note
     note: str
     tiles: TileStore
+    witnesses: list[Key]
 
     def decode(self, entry: bytes) -> dict[str, Any]:
         return _entries(self.exchange).decode(entry)
 
     def notes(self) -> Iterator[str]:
-        """All checkpoints that were ever signed, in their order."""
-        codec = Codec(self.exchange.registry, CHECKPOINTS.name)
+        """All checkpoints that were ever signed, in their order; the one that was cosigned last with its witnesses."""
+        codec, cosigned = Codec(self.exchange.registry, CHECKPOINTS.name), self.tiles.cosigned() or ""
         for value in _values(self.exchange, CHECKPOINTS.name):
-            yield codec.decode(value)["note"]
+            note: str = codec.decode(value)["note"]
+            yield cosigned if cosigned.startswith(note) else note
 
     def records(self) -> Iterator[bytes]:
         """The records of `audit.log`."""
@@ -48,7 +51,8 @@ def open_log(exchange: Exchange, key: str | None = None) -> Log:
     trusted = parse_key(key or exchange.ask("GET", "audit", "/key"))
     note = exchange.ask("GET", "audit", "/checkpoint")
     tiles = TileStore(exchange.settings.audit_folder, digest_of(trusted.name))
-    return Log(exchange, trusted, open_note(note, trusted), note, tiles)
+    witnesses = [one.key for one in parse_witnesses(exchange.settings.audit_witnesses)]
+    return Log(exchange, trusted, open_note(note, trusted), note, tiles, witnesses)
 
 
 def _entries(exchange: Exchange) -> Codec:

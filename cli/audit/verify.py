@@ -43,7 +43,7 @@ class Verdict:
 
 def verify(log: Log, on_step: Callable[[int, int], None] = lambda done, total: None) -> Verdict:
     """Check the log up to its present checkpoint; `on_step` is told how many entries are done, and of how many."""
-    walk = Walk(log.tiles.read, log.key, [*log.notes(), log.note])
+    walk = Walk(log.tiles.read, log.key, [*log.notes(), log.note], log.witnesses)
     check = _Check(log, Verdict(), walk.faults)
     try:
         for done in walk.run(check.bundle):

@@ -17,6 +17,7 @@ from services.audit.tiles import TileStore
 from services.audit.topics import LOG
 from services.audit.verifier import digest_of
 from services.audit.watch import Watch
+from services.audit.witness import Witnesses, parse_witnesses
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.http import application, serve
@@ -36,10 +37,21 @@ def main() -> None:
     identities.start()
     stop = threading.Event()
     tiles, publisher = TileStore(here.audit_folder, new), Publisher(registry)
+    key = log_key(origin_of(here), signing_key(here))
     threads = [
         threading.Thread(target=sequencer.run, args=(stop,), name="sequencer"),
         EntryIndex(sessions, tiles, Codec(registry, LOG.name), lambda: sequencer.busy, stop),
         KeyIndex(here, sessions, Codec(registry, DELIVERIES), lambda: sequencer.sealing and not sequencer.busy, stop),
+        Witnesses(
+            parse_witnesses(here.audit_witnesses),
+            tiles,
+            key,
+            sessions,
+            publisher,
+            is_mine=lambda: sequencer.sealing,
+            every_seconds=here.audit_witness_seconds,
+            stop=stop,
+        ),
         Watch(sessions, publisher, ZoneInfo(here.place_timezone), stop),
     ]
     for one in threads:
@@ -60,7 +72,6 @@ def main() -> None:
             publisher.happened(session, "access_denied", what, actor=viewer.name, department=department)
 
     identity.install(app, identity.known(identities.get), denied)
-    key = log_key(origin_of(here), signing_key(here))
     api.install(app, Room(here, sessions, publisher, tiles, key, lambda: sequencer.sealing))
     serve(app, here)
     stop.set()

@@ -162,6 +162,17 @@ class TileStore:
         except FileNotFoundError:
             return None
 
+    def keep_cosigned(self, note: str) -> None:
+        """Keep `note` as the newest checkpoint that witnesses have cosigned."""
+        self._replace("cosigned", note)
+
+    def cosigned(self) -> str | None:
+        """The newest checkpoint that witnesses have cosigned; None before the first."""
+        try:
+            return (self.folder / "cosigned").read_text()
+        except FileNotFoundError:
+            return None
+
     def signed_size(self) -> int:
         """How many entries the newest checkpoint covers; 0 before the first."""
         note = self.checkpoint()

@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     audit_digest: Literal["sha256", "sm3"] = Field(
         default="sha256", description="What the audit log is hashed with; chosen once, before the first entry."
     )
+    audit_witnesses: str = Field(
+        default="", description="Who cosigns the audit log: `KEY URL` of each (C2SP tlog-witness), parted by commas."
+    )
+    audit_witness_seconds: float = Field(default=10.0, gt=0, description="How often the witnesses are asked.")
     audit_budget_seconds: float = Field(
         default=60.0, gt=0, description="How far sealing may be behind before deliveries stop and wait for it."
     )

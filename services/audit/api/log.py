@@ -33,6 +33,15 @@ def proofs(room: Room) -> APIRouter:
             raise Problem(503, "log-empty", Words("The log is empty", "日志为空"), detail, headers={"Retry-After": "1"})
         return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
 
+    @routes.get("/cosigned", response_class=PlainTextResponse)
+    def cosigned() -> PlainTextResponse:
+        """The newest checkpoint that witnesses have cosigned (C2SP tlog-cosignature)."""
+        note = room.tiles.cosigned()
+        if note is None:
+            detail = Words("No witness has cosigned the log yet.", "尚无见证方会签。")
+            raise Problem(404, "not-cosigned", Words("Not cosigned", "尚未会签"), detail)
+        return PlainTextResponse(note, headers={"Cache-Control": "no-cache"})
+
     @routes.get("/key", response_class=PlainTextResponse)
     def key() -> str:
         """The public key as verifiers configure it (C2SP signed-note)."""

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import Engine
 
 from cli.exchange import Exchange
+from infra.embedded.scratch import scratch_database
 from services.audit.topics import LOG
 from services.core.avro import Codec
 from tests.conftest import Tongshu
@@ -68,6 +71,13 @@ def delivered(town: Town, books: Books) -> dict[str, Any]:
         "the manifests in the log",
     )
     return {"grant": grant, "table": table}
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A database of its own with the audit's tables, for what needs no more of an exchange."""
+    with scratch_database("audit") as made:
+        yield made
 
 
 @pytest.fixture

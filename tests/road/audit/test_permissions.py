@@ -33,7 +33,7 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /status": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
 }
 # what proves is open to everybody, as proofs are
-OPEN = {"GET /checkpoint", "GET /key", "GET /tile/{path}"}
+OPEN = {"GET /checkpoint", "GET /cosigned", "GET /key", "GET /tile/{path}"}
 _PREFIX = "/api/audit/v1"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,6 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from cli.exchange import Exchange
-from infra.embedded.scratch import scratch_database
 from services.audit.domain.warning import Thresholds
 from services.audit.events import Publisher
 from services.audit.index import advance, locked
@@ -26,12 +24,6 @@ from services.core.db import sessions
 PLACE = ZoneInfo("Asia/Shanghai")
 # a Tuesday, at ten in the morning of the place
 NOON = datetime(2026, 6, 30, 2, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with scratch_database("audit") as made:
-        yield made
 
 
 @dataclass(slots=True)
