@@ -99,6 +99,7 @@ class Sequencer:
         self._new = digest_of(self._origin)
         self._sealer, self._registry = Sealer(self._schema, reference, self._new), registry
         self._checkpoints, self._progress = Codec(registry, CHECKPOINTS.name), Codec(registry, PROGRESS.name)
+        self._schema_of_entries = load(LOG.name)
         self._source: Consumer
         self._producer: Producer
         self._turn: _Turn
@@ -318,7 +319,7 @@ class Sequencer:
             raise NotAnEvent(str(error)) from error
 
     def _header(self) -> bytes:
-        schema_id = self._registry.register(f"{LOG.name}-value", load(LOG.name), "BACKWARD")
+        schema_id = self._registry.register(f"{LOG.name}-value", self._schema_of_entries, "BACKWARD")
         return b"\x00" + schema_id.to_bytes(4, "big")
 
     def _produce(

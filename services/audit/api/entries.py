@@ -100,8 +100,6 @@ class ActorOut(BaseModel):
 class Wanted(BaseModel):
     """What is searched for; all of it must fit."""
 
-    model_config = ConfigDict(extra="forbid")
-
     actor: Annotated[str | None, Field(max_length=200, description="A reference, or a name as tokens have it.")] = None
     department: Annotated[str | None, Field(max_length=200)] = None
     type: Annotated[str | None, Field(max_length=200, description="What happened, e.g. …grant_opened.v1")] = None
