@@ -35,11 +35,16 @@ class Log:
         return _entries(self.exchange).decode(entry)
 
     def notes(self) -> Iterator[str]:
-        """All checkpoints that were ever signed, in their order; the one that was cosigned last with its witnesses."""
+        """The checkpoints that were signed before this one, in their order.
+
+        The one that was cosigned last comes with its witnesses.
+        """
         codec, cosigned = Codec(self.exchange.registry, CHECKPOINTS.name), self.tiles.cosigned() or ""
         for value in _values(self.exchange, CHECKPOINTS.name):
-            note: str = codec.decode(value)["note"]
-            yield cosigned if cosigned.startswith(note) else note
+            told = codec.decode(value)
+            # what was signed since may not have its tiles yet
+            if told["size"] <= self.head.checkpoint.size:
+                yield cosigned if cosigned.startswith(told["note"]) else told["note"]
 
     def records(self) -> Iterator[bytes]:
         """The records of `audit.log`."""

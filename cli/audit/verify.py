@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cli.audit.reading import Kept, Log
-from services.audit.store import Entry
+from services.audit.store import Cursor, Entry
 from services.audit.verifier import Fault, Walk
 from services.core import db, merkle
 from services.core.avro import Codec, NotAvro
@@ -66,6 +66,7 @@ class _Check:
         self._manifests = Codec(log.exchange.registry, _MANIFESTS)
         self._engine = db.engine(log.exchange.settings, "audit")
         self._session = Session(self._engine)
+        self._indexed = self._session.scalar(select(Cursor.next).where(Cursor.name == "entries")) or 0
 
     def bundle(self, first: int, entries: list[bytes]) -> None:
         rows = {row.sequence: row for row in self._rows(first, len(entries))}
@@ -78,8 +79,7 @@ class _Check:
                 self._fault("malformed", f"entry {number}", str(error))
                 continue
             self._record(number, told)
-            if (row := rows.get(number)) is not None:
-                self._row(row, told)
+            self._row(number, rows.get(number), told)
 
     def close(self) -> None:
         for one in self._kept.values():
@@ -133,9 +133,11 @@ class _Check:
         query = select(Entry).where(Entry.sequence.between(first, first + count - 1))
         yield from self._session.scalars(query)
 
-    def _row(self, row: Entry, told: dict[str, Any]) -> None:
+    def _row(self, number: int, row: Entry | None, told: dict[str, Any]) -> None:
+        if row is None:
+            if number < self._indexed:
+                self._fault("database", f"entry {number}", "the database has lost its row")
+            return
         self.verdict.rows += 1
-        wrong = [name for name, value in told.items() if getattr(row, name) != value]
-        if wrong:
-            detail = f"the database tells another {', '.join(wrong)} than the log"
-            self._fault("database", f"entry {row.sequence}", detail)
+        if wrong := [name for name, value in told.items() if getattr(row, name) != value]:
+            self._fault("database", f"entry {number}", f"the database tells another {', '.join(wrong)} than the log")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from cli.exchange import Exchange
@@ -42,6 +43,27 @@ def test_an_entry_says_who_what_and_when_and_nothing_personal(books: Books, exch
     assert entry["department"] == subject and entry["outcome"] == "done" and len(entry["trace"]) == 32
     assert entry["occurred_at"] <= entry["recorded_at"]
     assert entry["actor"].startswith("a") and "operator" not in json.dumps(entry, default=str)
+
+
+def test_a_row_that_was_edited_or_deleted_is_named(tongshu: Tongshu, exchange: Exchange, books: Books) -> None:
+    number = books.await_entry(books.happening())["sequence"]
+    here = exchange.settings
+    with psycopg.connect(
+        host=here.postgres_host, port=here.postgres_port, dbname=here.postgres_database, user="audit",
+        password=exchange.home.secret("postgres_audit_password"), autocommit=True,
+    ) as database:  # fmt: skip
+        count = "select count(*) from audit.entries where sequence = %s"
+        eventually(lambda: database.execute(count, (number,)).fetchone(), lambda row: row == (1,), "its row")
+        for change, told in (
+            ("update audit.entries set actor = 'somebody else' where sequence = %s", "tells another actor"),
+            ("delete from audit.entries where sequence = %s", "has lost its row"),
+        ):
+            database.execute(change.encode(), (number,))
+            answer = tongshu("audit", "verify")
+            assert answer.status == 1 and f"entry {number}: the database {told}" in answer.words
+        # the index is made again from the log
+        database.execute("update audit.cursors set next = 0 where name = 'entries'")
+        eventually(lambda: database.execute(count, (number,)).fetchone(), lambda row: row == (1,), "its row again")
 
 
 def test_an_export_is_verified_with_nothing_of_ours(exported: Path, exchange: Exchange) -> None:
