@@ -121,6 +121,7 @@ def test_proofs_from_tiles_hold_and_nothing_else_does(count: int, data: st.DataO
         forged = [*proof[:place], bytes(32), *proof[place + 1 :]]
         assert root_from_inclusion(index, size, leaves[index], forged) != root
     assert root_from_inclusion(index, size, leaves[index], [*proof, root]) is None
+    assert not proof or root_from_inclusion(index, size, leaves[index], proof[:-1]) is None
     assert root_from_inclusion(size, size, leaves[index], proof) is None
     grown = data.draw(st.integers(size, count))
     path, later = prover.consistency(size, grown), rfc_6962_root(leaves[:grown])
