@@ -100,7 +100,8 @@ class KeyIndex(threading.Thread):
             return
         with self._session() as session:
             names = [_cursor(*where) for where in fresh]
-            known = dict(session.execute(select(Cursor.name, Cursor.next).where(Cursor.name.in_(names))).tuples())
+            rows = session.execute(select(Cursor.name, Cursor.next).where(Cursor.name.in_(names)))
+            known: dict[str, int] = {str(name): int(following) for name, following in rows}
         source.incremental_assign(
             [TopicPartition(*where, known.get(_cursor(*where), OFFSET_BEGINNING)) for where in fresh]
         )

@@ -113,7 +113,7 @@ class Watch(threading.Thread):
             .where(Entry.sequence >= first, Entry.sequence < last, Entry.records > 0)
             .group_by(Entry.subject, Entry.department)
         )
-        for grant, department, at in session.execute(fresh).tuples():
+        for grant, department, at in session.execute(fresh):
             begin = _window_of(at, self._rules.window)
             records = self._records(session, grant, begin, begin + self._rules.window)
             usual_for = timedelta(days=self._rules.usual_days)
@@ -160,12 +160,12 @@ class Watch(threading.Thread):
             .where(Entry.sequence >= first, Entry.sequence < last, Entry.outcome == "denied", Entry.actor != "")
             .group_by(Entry.actor)
         )
-        for actor, at in session.execute(fresh).tuples():
+        for actor, at in session.execute(fresh):
             begin = _window_of(at, self._rules.denial_window)
             query = select(Entry.sequence, Entry.department).where(
                 Entry.actor == actor, Entry.outcome == "denied", Entry.occurred_at >= begin
             )
-            found = session.execute(query.order_by(Entry.sequence)).tuples().all()
+            found = session.execute(query.order_by(Entry.sequence)).all()
             if is_spike(len(found), self._rules):
                 yield Alarm(
                     rule="denials", cause=f"denials {actor} {begin.isoformat()}", department=found[0][1],

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ from sqlalchemy.engine import Engine
 
 from cli.exchange import Exchange
 from infra.embedded.scratch import scratch_database
+from services.audit.events import Publisher
 from services.audit.topics import LOG
-from services.core.avro import Codec
+from services.core import telemetry
+from services.core.avro import Codec, Registry
 from tests.conftest import Tongshu
 from tests.road.catalog.office import Place, government_code
 from tests.road.town import Town, eventually
@@ -71,6 +73,23 @@ def delivered(town: Town, books: Books) -> dict[str, Any]:
         "the manifests in the log",
     )
     return {"grant": grant, "table": table}
+
+
+class OwnRegistry(Registry):
+    """Gives schemas ids by itself, for what needs no more of an exchange than a database."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1")
+
+    def register(self, subject: str, schema: Mapping[str, Any], compatibility: str | None = None) -> int:
+        self._raw[len(self._raw) + 1] = dict(schema)
+        return len(self._raw)
+
+
+@pytest.fixture(scope="session")
+def publisher() -> Publisher:
+    telemetry.start("test", "WARNING")
+    return Publisher(OwnRegistry())
 
 
 @pytest.fixture(scope="session")

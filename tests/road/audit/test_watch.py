@@ -13,7 +13,6 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
-from cli.exchange import Exchange
 from services.audit.domain.warning import Thresholds
 from services.audit.events import Publisher
 from services.audit.index import advance, locked
@@ -57,12 +56,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk(engine: Engine, exchange: Exchange) -> Desk:
+def desk(engine: Engine, publisher: Publisher) -> Desk:
     with Session(engine) as session, session.begin():
         for table in (Matter, Entry, Cursor):
             session.execute(delete(table))
     rules = Thresholds(volume_least=1_000, silent_least=100, denials=3)
-    return Desk(engine, Watch(sessions(engine), Publisher(exchange.registry), PLACE, threading.Event(), rules))
+    return Desk(engine, Watch(sessions(engine), publisher, PLACE, threading.Event(), rules))
 
 
 def test_a_quiet_day_gives_no_alert(desk: Desk) -> None:

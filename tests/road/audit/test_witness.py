@@ -12,7 +12,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.engine import Engine
 
-from cli.exchange import Exchange
 from services.audit.domain.note import cosign, log_key, sign
 from services.audit.events import Publisher
 from services.audit.tiles import TileStore
@@ -87,7 +86,7 @@ def grown(store: TileStore, count: int, story: str = "") -> None:
 
 
 def test_a_witness_cosigns_what_grows_and_nothing_else(
-    office: Office, exchange: Exchange, engine: Engine, tmp_path: Path
+    office: Office, publisher: Publisher, engine: Engine, tmp_path: Path
 ) -> None:
     witness = Witness(WITNESS_KEY, f"http://127.0.0.1:{office.server.server_port}/w")
     assert parse_witnesses(f"{WITNESS_KEY.text()} {witness.url}/") == [witness]
@@ -96,7 +95,7 @@ def test_a_witness_cosigns_what_grows_and_nothing_else(
 
     def asking(store: TileStore) -> Witnesses:
         return Witnesses(
-            [witness], store, log_key(ORIGIN, LOG), sessions(engine), Publisher(exchange.registry),
+            [witness], store, log_key(ORIGIN, LOG), sessions(engine), publisher,
             is_mine=lambda: True, every_seconds=1, stop=threading.Event(),
         )  # fmt: skip
 
