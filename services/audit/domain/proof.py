@@ -18,7 +18,7 @@ _HEIGHT = 8
 class Prover:
     """Makes proofs in a log whose tiles `tile(level, index)` gives, a begun one as far as it has come.
 
-    Full tiles never change, so of `remembered` of them all inner nodes are kept.
+    What a tile holds never changes, it only grows; so of `remembered` tiles all inner nodes are kept.
     """
 
     def __init__(self, tile: Tile, new: New = sha256, remembered: int = 1_024) -> None:
@@ -77,17 +77,20 @@ class Prover:
 
     def _expanded(self, level: int, index: int) -> list[list[bytes]]:
         """A tile with its complete inner nodes, level by level."""
-        if (kept := self._nodes.get((level, index))) is not None:
+        kept = self._nodes.get((level, index))
+        if kept is not None and len(kept[0]) == WIDTH:
             self._nodes.move_to_end((level, index))
             return kept
         raw, new = self._tile(level, index), self._new
+        if kept is not None and len(kept[0]) * 32 == len(raw):
+            return kept
         nodes = [[raw[at : at + 32] for at in range(0, len(raw), 32)]]
-        while len(below := nodes[-1]) > 1:
-            nodes.append([new(b"\x01" + a + b).digest() for a, b in zip(below[::2], below[1::2], strict=False)])
-        if len(nodes[0]) == WIDTH:
-            self._nodes[level, index] = nodes
-            if len(self._nodes) > self._remembered:
-                self._nodes.popitem(last=False)
+        while len(raw) > 32:
+            nodes.append([new(b"\x01" + raw[at : at + 64]).digest() for at in range(0, len(raw) - 63, 64)])
+            raw = b"".join(nodes[-1])
+        self._nodes[level, index] = nodes
+        if len(self._nodes) > self._remembered:
+            self._nodes.popitem(last=False)
         return nodes
 
 
