@@ -39,9 +39,12 @@ WITH_DATABASE = ("catalog", "demand", "audit")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
+    catalog_events.LISTS,
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
+    demand_events.USAGE,
+    demand_events.MATCHING,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
     audit_topics.LOG,
@@ -71,14 +74,27 @@ RULES: dict[str, list[Rule]] = {
         # a mount is told over a topic of its own to read rows again
         (TOPIC, "signal.", PREFIXED, CREATE),
         (TOPIC, "signal.", PREFIXED, WRITE),
+        # and tells over another how far it is
+        (TOPIC, "notification.", PREFIXED, CREATE),
+        (TOPIC, "notification.", PREFIXED, READ),
         # who uses a contract must be told before it breaks
         (TOPIC, "demand.", PREFIXED, READ),
         (GROUP, "catalog.", PREFIXED, READ),
     ],
     "demand": [
         (TOPIC, "catalog.", PREFIXED, READ),
+        # the first manifest of a grant says that data flows; tracking counts deliveries, and keeps what happened
+        (TOPIC, "sync.", PREFIXED, READ),
+        (TOPIC, "quarantine.", PREFIXED, READ),
+        (TOPIC, "demand.", PREFIXED, READ),
         (GROUP, "demand.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, CREATE),
+        # share topics are looked after: one that was changed or removed by hand is put right
+        (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE),
+        (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE_CONFIGS),
+        (TOPIC, "share.", PREFIXED, AclOperation.ALTER_CONFIGS),
+        # an objection is closed by the delivery that corrects its record
+        (TOPIC, "share.", PREFIXED, READ),
         # users and rights of the departments
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
@@ -117,6 +133,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "cdc.", PREFIXED, ALL),
         (TOPIC, "__debezium-heartbeat.", PREFIXED, ALL),
         (TOPIC, "signal.", PREFIXED, READ),
+        (TOPIC, "notification.", PREFIXED, WRITE),
         *((TOPIC, f"{service}.", PREFIXED, operation) for service in WITH_DATABASE for operation in (READ, WRITE)),
         (GROUP, "connect", PREFIXED, ALL),
         (TRANSACTION, "connect-", PREFIXED, ALL),

@@ -154,7 +154,7 @@ def _rebuild(log: Log, as_of: datetime | None, json: bool) -> None:
     else:
         for subject, state in sorted(rebuilt.states.items(), key=lambda one: one[1]["since"]):
             told = " ".join(f"{name}={state[name]}" for name in ("department", "resource") if name in state)
-            out.print(f"{_moment(state['since'])}  {state['kind']} {subject}  {state['state']}  {told}", markup=False)
+            out.print(f"{_moment(state['since'])}  {state['what']} {subject}  {state['state']}  {told}", markup=False)
         for line in (*map(str, rebuilt.faults), *wrong):
             out.print(f"✗ {line}", style="red", markup=False)
     raise typer.Exit(1 if rebuilt.faults or wrong else 0)

@@ -146,30 +146,46 @@ def rebuild(log: Log, as_of: datetime | None = None) -> Rebuilt:
 
 
 def _apply(states: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None:
-    if "state" not in event["data"]:
+    """Take in what an event says of its subject's state: a grant's tells its topic, a demand's its path."""
+    facts = event["data"]
+    what = "grant" if "topic" in facts else "demand" if "path" in facts else None
+    if "state" not in facts or what is None:
         return
-    kind = event["type"].removeprefix("cn.tongshu.demand.").partition("_")[0]
-    before = states.get(event["subject"], {"kind": kind})
-    states[event["subject"]] = before | {
-        **event["data"],
-        "department": event["department"],
-        "thread": event["thread"],
-        "since": event["occurred_at"],
-    }
+    told = {"department": event["department"], "thread": event["thread"], "since": event["occurred_at"], "what": what}
+    states[event["subject"]] = {**states.get(event["subject"], {}), **facts, **told}
+
+
+# what the service's own answer must say as the log does
+_COMPARED = {
+    "grant": ("state", "resource", "topic", "department", "thread"),
+    "demand": ("state", "path", "level", "department", "thread"),
+}
 
 
 def differences(log: Log, rebuilt: Rebuilt) -> list[str]:
-    """Where the service's own grants are not what the log says."""
-    answer = log.exchange.ask("GET", "demand", "/grants")
-    own = {one["id"]: one for one in (answer["items"] if isinstance(answer, dict) else answer)}
-    grants = {subject: one for subject, one in rebuilt.states.items() if one["kind"] == "grant"}
-    found = [f"grant {one}: the log has sealed it, the service does not know it" for one in grants.keys() - own.keys()]
-    found += [f"grant {one}: the service has it, the log has not" for one in own.keys() - grants.keys()]
-    for subject in sorted(own.keys() & grants.keys()):
-        wrong = [
-            f"{name} is {own[subject][name]!r}, the log says {grants[subject][name]!r}"
-            for name in ("state", "resource", "topic", "department", "thread")
-            if name in grants[subject] and own[subject].get(name) != grants[subject][name]
-        ]
-        found += [f"grant {subject}: {one}" for one in wrong]
+    """Where the service's own grants and demands are not what the log says."""
+    found = []
+    for what, names in _COMPARED.items():
+        own = {one["id"]: one for one in _listed(log, f"/{what}s")}
+        states = {subject: one for subject, one in rebuilt.states.items() if one["what"] == what}
+        # a draft is its author's alone, and the service shows it to nobody else
+        sealed = {subject for subject, one in states.items() if one["state"] != "draft"}
+        found += [f"{what} {one}: the log has sealed it, the service does not know it" for one in sealed - own.keys()]
+        found += [f"{what} {one}: the service has it, the log has not" for one in own.keys() - states.keys()]
+        for subject in own.keys() & states.keys():
+            found += [
+                f"{what} {subject}: {name} is {own[subject][name]!r}, the log says {states[subject][name]!r}"
+                for name in names
+                if name in states[subject] and own[subject][name] != states[subject][name]
+            ]
     return sorted(found)
+
+
+def _listed(log: Log, path: str) -> Iterator[dict[str, Any]]:
+    cursor = ""
+    while True:
+        answer = log.exchange.ask("GET", "demand", f"{path}?limit=200{cursor}")
+        yield from answer["items"]
+        if answer["next"] is None:
+            return
+        cursor = f"&cursor={answer['next']}"

@@ -17,7 +17,7 @@ from services.core.avro import Codec, NotAvro
 
 _MANIFESTS = "sync.deliveries"
 # of these only the last record of each key must still be there
-_COMPACTED = ("demand.grants", "catalog.resources")
+_COMPACTED = ("demand.grants", "demand.matching", "catalog.resources")
 
 
 @dataclass(slots=True)

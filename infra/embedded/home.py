@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 
 from infra import secrets
-from infra.embedded.toolchain import python_path
 from infra.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +33,7 @@ PORTS = (
     "connect",
     "catalog",
     "demand",
+    "tracking",
     "sync",
     "audit",
     "sources",
@@ -81,8 +81,10 @@ class Home:
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
             "TONGSHU_CATALOG_URL": f"http://127.0.0.1:{self.ports['catalog']}",
             "TONGSHU_AUDIT_FOLDER": str(self.data("audit")),
+            # all of an embedded exchange is on one machine, and so may be what fills it
+            "TONGSHU_UPSTREAM_NETWORKS": "127.0.0.0/8,::1/128",
             "TONGSHU_SECRETS": str(self.secrets),
-            "PYTHONPATH": os.pathsep.join(python_path()),
+            "PYTHONPATH": str(ROOT),
         }
 
     def with_samples(self) -> Home:
@@ -134,7 +136,9 @@ def find() -> Home | None:
         kept = json.loads(text)
         if kept["format"] != FORMAT:
             raise HomeProblem(f"{record} is of format {kept['format']}, this version reads {FORMAT}.")
-        return Home(path, str(kept["id"]), {part: int(kept["ports"][part]) for part in PORTS}, bool(kept["samples"]))
+        # a part that is new since the folder was made gets its port at the next `up`
+        ports = {part: int(kept["ports"][part]) for part in PORTS if part in kept["ports"]}
+        return Home(path, str(kept["id"]), ports, bool(kept["samples"]))
     except (ValueError, KeyError, TypeError) as error:
         raise HomeProblem(
             f"{record} is damaged ({type(error).__name__}); put it back from a copy, or move {path} away to begin anew."
@@ -158,7 +162,7 @@ def prepare(*, samples: bool = False, ports: Mapping[str, int] | None = None, ne
     try:
         for folder in (path, path / "secrets", path / "data", path / "logs", path / "run"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if home is None or wanted or new_ports:
+        if home is None or wanted or new_ports or home.ports.keys() != set(PORTS):
             chosen = {} if home is None or new_ports else dict(home.ports)
             chosen |= wanted
             chosen |= _free_ports([part for part in PORTS if part not in chosen])

@@ -25,7 +25,14 @@ from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
-_WITH_OUTBOX = ("catalog", "demand", "audit")
+_WITH_OUTBOX = ("catalog", "demand", "tracking", "audit")
+_SERVICES = {
+    "catalog": "services.catalog",
+    "demand": "services.demand",
+    "tracking": "services.demand.tracking",
+    "sync": "services.sync",
+    "audit": "services.audit",
+}
 
 INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
 
@@ -75,12 +82,12 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
             name="outbox", command=[python, "-m", "infra.bootstrap", "outbox"], needs=["connect", "schemas"], once=True
         ),
     ]
-    for service in ("catalog", "demand", "sync", "audit"):
+    for service, module in _SERVICES.items():
         port = home.ports[service]
         found.append(
             Part(
                 name=service,
-                command=[python, "-m", f"services.{service}"],
+                command=[python, "-m", module],
                 # an event that is written before the outbox is watched would be told to nobody
                 needs=["schemas", "broker", "redis", *(["outbox"] if service in _WITH_OUTBOX else [])],
                 environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},
@@ -258,7 +265,8 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
             return
         shutil.rmtree(data, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(hashlib.sha256(home.id.encode()).digest()[:16]).decode().rstrip("=")
-        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format", "-t", cluster]
+        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format"]
+        command.append(f"--cluster-id={cluster}")  # in one word: it may begin with a hyphen
         user = ["-c", str(configuration), "-S", f"SCRAM-SHA-512=[name=admin,password={admin}]"]
         result = subprocess.run([*command, *user], capture_output=True, text=True)
         if result.returncode != 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from zoneinfo import ZoneInfo
 
 from services.audit import api, store
 from services.audit.domain.note import log_key
@@ -20,6 +19,7 @@ from services.audit.watch import Watch
 from services.audit.witness import Witnesses, parse_witnesses
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
+from services.core.calendar import PLACE
 from services.core.http import application, serve
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
@@ -52,7 +52,7 @@ def main() -> None:
             every_seconds=here.audit_witness_seconds,
             stop=stop,
         ),
-        Watch(sessions, publisher, ZoneInfo(here.place_timezone), stop),
+        Watch(sessions, publisher, PLACE, stop),
     ]
     for one in threads:
         one.start()

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.domain.calendar import Calendar
-from services.catalog.domain.resource import Defect
 from services.catalog.events import Publisher
-from services.catalog.source import SourceUnreachable
+from services.catalog.source import NoDatabase, SourceDatabase, SourceUnreachable, source_of
 from services.catalog.writers import Writers
 from services.core.avro import Registry
+from services.core.calendar import Calendar
 from services.core.connect import Connect
 from services.core.identity import Role, Token, Viewer, token_of
 from services.core.kafka import StateView, Topic
-from services.core.problems import Problem, joined
+from services.core.problems import Problem
 from services.core.settings import Settings
 from services.core.words import Words
-
-# Clocks count the days of the place, which has one time zone.
-PLACE = ZoneInfo("Asia/Shanghai")
 
 Row = TypeVar("Row", bound=store.Base)
 
@@ -42,6 +37,7 @@ class Catalogue:
     registry: Registry
     connect: Connect
     make_topic: Callable[[Topic], None]
+    has_topic: Callable[[str], bool]
     signal: Callable[[str, str, str], None]
     writers: Writers
     vault: Fernet
@@ -75,11 +71,6 @@ class Catalogue:
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def today() -> date:
-    """The day it is at the place."""
-    return datetime.now(PLACE).date()
 
 
 def calendar(session: Session) -> Calendar:
@@ -128,11 +119,17 @@ def unreachable(error: SourceUnreachable) -> Problem:
     return Problem(503, "source-unreachable", title, detail, headers={"Retry-After": "30"})
 
 
-def refuse(slug: str, title: Words, defects: Iterable[Defect]) -> None:
-    """Raises a 422 problem that tells all `defects`; does nothing where there are none."""
-    errors = [{"pointer": defect.pointer, "detail": defect.detail} for defect in defects]
-    if errors:
-        raise Problem(422, slug, title, joined(errors), errors=errors)
+def database_of(catalogue: Catalogue, system: store.InformationSystem) -> SourceDatabase:
+    """The database of a system; raises a 422 problem where it has none."""
+    try:
+        return source_of(system, catalogue.vault)
+    except NoDatabase as error:
+        title = Words("The system has no database", "信息系统没有数据库")
+        detail = Words(
+            f"System {system.code} was registered without a database: no table of it can be mounted.",
+            f"信息系统 {system.code} 登记时没有数据库，无法挂接其中的表。",
+        )
+        raise Problem(422, "database-missing", title, detail) from error
 
 
 def need(session: Session, kind: type[Row], key: Any, what: str, *, lock: bool = False) -> Row:

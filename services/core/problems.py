@@ -7,7 +7,7 @@ English as `Accept-Language` asks; without it, in English.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 
+from services.core.defects import Defect
 from services.core.words import Words, in_language
 
 log = structlog.get_logger()
@@ -173,6 +174,13 @@ def joined(errors: Sequence[Mapping[str, str]]) -> Words:
         "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors),
         "；".join(f"{error['pointer']}：{in_language(error['detail'], 'zh')}" for error in errors),
     )
+
+
+def refuse(slug: str, title: Words, defects: Iterable[Defect]) -> None:
+    """Raises a 422 problem that tells all `defects`; does nothing where there are none."""
+    errors = [{"pointer": defect.pointer, "detail": defect.detail} for defect in defects]
+    if errors:
+        raise Problem(422, slug, title, joined(errors), errors=errors)
 
 
 _HTTP = {

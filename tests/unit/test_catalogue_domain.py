@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from services.catalog import tabular
 from services.catalog.domain import coding
-from services.catalog.domain.calendar import Calendar, CalendarUnknown, due, working_days_after
 from services.catalog.domain.contract import Bump, change, next_version, schema_of
 from services.catalog.domain.difference import Kind, differences
 from services.catalog.domain.division import Span, now_called
@@ -38,6 +37,7 @@ from services.catalog.domain.resource import (
 )
 from services.core import quality
 from services.core.avro import incompatibilities
+from services.core.calendar import Calendar, CalendarUnknown, due, working_days_after
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 

@@ -216,6 +216,10 @@ INPUTS = (
         actor="granted_by", department="department", thread="thread",
     ),
     Input(
+        topic="demand.matching", type="cn.tongshu.demand.matching_state.v1", subject="id", occurred_at="updated_at",
+        department="department", thread="thread",
+    ),
+    Input(
         topic="catalog.resources", type="cn.tongshu.catalog.resource_state.v1", subject="code",
         occurred_at="updated_at", department="department",
     ),
@@ -235,12 +239,12 @@ class Record:
 
 
 _NOTHING = b"\x00"
-_OUTCOMES = (("denied", "denied"), ("refused", "denied"), ("rejected", "denied"), ("quarantined", "quarantined"),
+_OUTCOMES = (("denied", "denied"), ("refused", "refused"), ("quarantined", "quarantined"),
              ("failed", "failed"))  # fmt: skip
 
 
 def outcome_of(kind: str) -> str:
-    """How a step of this type ended: done, denied, quarantined or failed."""
+    """How a step of this type ended: done, denied (no right to it), refused (decided so), quarantined or failed."""
     return next((outcome for word, outcome in _OUTCOMES if word in kind), "done")
 
 

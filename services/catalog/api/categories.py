@@ -8,16 +8,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import CategoryCode, Name, Strict
-from services.catalog.catalogue import Catalogue, need, refuse, taken
+from services.catalog.api.forms import CategoryCode
+from services.catalog.catalogue import Catalogue, need, taken
 from services.catalog.domain.category import LEVELS, code_defects
-from services.catalog.domain.resource import Defect
 from services.catalog.publication import category_path, restate
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
+from services.core.forms import Name, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem
+from services.core.problems import Problem, refuse
 from services.core.words import Words
 
 _INVALID = Words("The category is not valid", "分类无效")

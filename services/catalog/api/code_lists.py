@@ -9,9 +9,9 @@ from pydantic import Field
 from sqlalchemy import select
 
 from services.catalog import store
-from services.catalog.api.forms import Name, Plain, Strict
 from services.catalog.catalogue import Catalogue, need
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.forms import Name, Plain, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone
 from services.core.pages import Cursor, Limit, Page, page

@@ -15,18 +15,20 @@ from sqlalchemy import select
 
 from services.catalog import store
 from services.catalog.api.files import body_up_to
-from services.catalog.api.forms import ResourceOut, Slug, Strict, TermsForm
+from services.catalog.api.forms import ResourceOut, TermsForm
 from services.catalog.api.resources import NEVER, DefectOut, begin, rewrite, shown
-from services.catalog.catalogue import Catalogue, refuse, taken
+from services.catalog.catalogue import Catalogue, taken
 from services.catalog.domain.lifecycle import Action, State
-from services.catalog.domain.resource import Defect, Terms, entry_defects
+from services.catalog.domain.resource import Terms, entry_defects
 from services.catalog.exports import contract_yaml, odcs
 from services.catalog.publication import record_of, take
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
+from services.core.forms import Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Provider
-from services.core.problems import language_of, validation_words
+from services.core.problems import language_of, refuse, validation_words
 from services.core.words import Words, in_language
 
 _TITLE = Words("The contract cannot be imported", "合约无法导入")

@@ -13,16 +13,19 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import DivisionCode, Name, Slug, Strict
-from services.catalog.catalogue import Catalogue, missing, need, refuse, taken, today
-from services.catalog.domain.resource import Defect, slug_defect
+from services.catalog.api.forms import DivisionCode
+from services.catalog.catalogue import Catalogue, missing, need, taken
+from services.catalog.domain.resource import slug_defect
 from services.catalog.publication import restate
+from services.core.calendar import today
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
+from services.core.forms import Name, Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identifiers import IdentifierError, check_uscc
 from services.core.identity import Administrator, Anyone, Insider, Provider
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem
+from services.core.problems import Problem, refuse
 from services.core.words import Words
 
 Uscc = Annotated[str, Field(max_length=40, examples=["11110000000000123P"])]

@@ -11,12 +11,15 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.catalog import store
-from services.catalog.api.forms import DivisionCode, Name, Strict
-from services.catalog.catalogue import Catalogue, missing, refuse, today
+from services.catalog.api.forms import DivisionCode
+from services.catalog.catalogue import Catalogue, missing
 from services.catalog.domain.division import Span, defects, now_called
+from services.core.calendar import today
+from services.core.forms import Name, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone
 from services.core.pages import Cursor, Limit, Page, page
+from services.core.problems import refuse
 from services.core.words import Words
 
 

@@ -11,10 +11,10 @@ from pydantic import Field
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import Strict
 from services.catalog.catalogue import Catalogue, missing, now
 from services.catalog.domain.lineage import NodeKind, lineage, where_used
 from services.catalog.publication import state_of
+from services.core.forms import Strict
 from services.core.identity import Anyone, Viewer
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import Slug, Strict
 from services.catalog.catalogue import Catalogue, missing, now
+from services.core.forms import Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Consumer, Role, Viewer
 from services.core.problems import Problem, language_of

@@ -10,14 +10,15 @@ from pydantic import Field
 from sqlalchemy import select
 
 from services.catalog import search, store
-from services.catalog.api.forms import Name, Strict, Text
-from services.catalog.catalogue import Catalogue, calendar, need, refuse, today
+from services.catalog.catalogue import Catalogue, calendar, need
 from services.catalog.domain import coding
-from services.catalog.domain.calendar import due
-from services.catalog.domain.resource import Defect
+from services.core.calendar import due, today
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
+from services.core.forms import Name, Strict, Text
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone
+from services.core.problems import refuse
 from services.core.words import Words
 
 

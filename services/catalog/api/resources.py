@@ -15,24 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.forms import (
-    Json,
-    MountOut,
-    Note,
-    ResourceOut,
-    RuleForm,
-    ServiceLevelForm,
-    Slug,
-    Strict,
-    TaskOut,
-    TermsForm,
-    form_of,
-)
-from services.catalog.catalogue import Catalogue, missing, need, now, readable, refuse, taken, today
+from services.catalog.api.forms import MountOut, ResourceOut, RuleForm, ServiceLevelForm, TaskOut, TermsForm, form_of
+from services.catalog.catalogue import Catalogue, missing, need, now, readable, taken
 from services.catalog.domain.contract import change
 from services.catalog.domain.difference import Kind, differences
 from services.catalog.domain.lifecycle import EDITABLE, TRANSITIONS, Action, State
-from services.catalog.domain.resource import Defect, Grade, Terms, entry_defects, terms_of
+from services.catalog.domain.resource import Grade, Terms, entry_defects, terms_of
 from services.catalog.mounting import clear, end
 from services.catalog.publication import (
     code_lists,
@@ -48,11 +36,14 @@ from services.catalog.publication import (
     take,
 )
 from services.core import identity, quality
+from services.core.calendar import today
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
+from services.core.forms import Json, Note, Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone, Insider, Provider, Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem, language_of
+from services.core.problems import Problem, language_of, refuse
 from services.core.words import Words, in_language
 
 MAX_TRIAL_ROWS = 1_000

@@ -14,11 +14,12 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import select
 
 from services.catalog import store
-from services.catalog.api.forms import Name, Slug, Strict
-from services.catalog.catalogue import Catalogue, need, now, refuse
-from services.catalog.domain.resource import Defect
+from services.catalog.catalogue import Catalogue, need, now
+from services.core.defects import Defect
+from services.core.forms import Name, Slug, Strict
 from services.core.identity import OF_A_DEPARTMENT, OPERATOR, Administrator, Anyone, Overseer, Role, new_token
 from services.core.pages import Cursor, Limit, Page, page
+from services.core.problems import refuse
 from services.core.words import Words
 
 

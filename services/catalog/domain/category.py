@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.catalog.domain.resource import Defect
+from services.core.defects import Defect
 from services.core.words import Words
 
 LEVELS = 4

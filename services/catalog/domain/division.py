@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.catalog.domain.resource import Defect
+from services.core.defects import Defect
 from services.core.words import Words
 
 

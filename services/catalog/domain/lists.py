@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from services.catalog.domain.resource import Defect
+from services.core.defects import Defect
 from services.core.words import Words, in_language
 
 MAX_ROWS = 20_000

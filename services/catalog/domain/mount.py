@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.catalog.domain.resource import Defect, Grade, ItemType, Sensitivity, SharingType, Terms
+from services.catalog.domain.resource import Grade, ItemType, Sensitivity, SharingType, Terms
+from services.core.defects import Defect
 from services.core.words import Words
 
 

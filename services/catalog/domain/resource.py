@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from services.core.defects import Defect
 from services.core.words import Words
 
 _SLUG = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -107,7 +108,7 @@ class MountKind(StrEnum):
     @property
     def is_filled(self) -> bool:
         """Whether its change topic is written by the contract's schemas, and not by a connector."""
-        return self in (MountKind.TOPIC, MountKind.FILE)
+        return self is not MountKind.TABLE
 
 
 class RuleKind(StrEnum):
@@ -129,14 +130,6 @@ class Severity(StrEnum):
 
     ERROR = "error"
     WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One thing that must be mended; `pointer` names the field as a JSON pointer."""
-
-    pointer: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 from services.catalog.domain.resource import (
     Channel,
-    Defect,
     Format,
     FormatKind,
     Grade,
@@ -34,6 +33,7 @@ from services.catalog.domain.resource import (
     UpdateCycle,
 )
 from services.catalog.exports import contract_yaml
+from services.core.defects import Defect
 from services.core.words import Words
 
 API_VERSION = "v3.1.0"

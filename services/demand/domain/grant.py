@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.core import masks, rowfilter
+from services.core.defects import Defect
 
 
 class State(StrEnum):
@@ -41,14 +42,6 @@ def ending(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One thing that must be mended; `pointer` names the field as a JSON pointer."""
-
-    pointer: str
-    detail: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What is to be granted; `masks` holds, by item, how it is shown."""
@@ -60,6 +53,8 @@ class Asked:
     purpose: str
     valid_from: datetime
     valid_to: datetime | None
+    channels: Sequence[str] = ("topic",)
+    table_target: Mapping[str, str] | None = None
 
 
 def defects(asked: Asked, resource: Mapping[str, Any]) -> list[Defect]:
@@ -75,6 +70,10 @@ def defects(asked: Asked, resource: Mapping[str, Any]) -> list[Defect]:
         found.append(Defect("/valid_to", "lies before the beginning"))
     if not asked.items:
         found.append(Defect("/items", "name at least one item"))
+    if not asked.channels:
+        found.append(Defect("/channels", "name at least one channel"))
+    if ("table" in asked.channels) != (asked.table_target is not None):
+        found.append(Defect("/table_target", "goes with the channel table, and that with it"))
     known = {item["name"]: item for item in resource["items"]}
     return (
         found + _item_defects(asked, known, important=resource["grade"] == "important") + _filter_defects(asked, known)

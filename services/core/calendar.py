@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import chinese_calendar
+
+# Clocks count the days of the place, which has one time zone.
+PLACE = ZoneInfo("Asia/Shanghai")
+
+
+def today() -> date:
+    """The day it is at the place."""
+    return datetime.now(PLACE).date()
 
 
 class CalendarUnknown(Exception):
