@@ -488,19 +488,19 @@ def check_excerpt(excerpt: Any, log: Key, witnesses: Sequence[Key] = ()) -> Iter
                 yield Fault("sequence", where, f"it says that it is number {sequence_of(entry)}")
             if root_from_inclusion(one["index"], signed.size, leaf, proof, new) != signed.root:
                 yield Fault("proof", where, "it is not in the tree that was signed")
-            yield from _check_record(where, one, entry)
+            yield from _check_record(where, one, entry, new)
     except NotSigned as error:
         yield Fault("signature", "checkpoint", str(error))
     except (KeyError, TypeError, ValueError) as error:
         yield Fault("malformed", "excerpt", f"it is not whole ({type(error).__name__}: {error})")
 
 
-def _check_record(where: str, one: Any, entry: bytes) -> Iterator[Fault]:
+def _check_record(where: str, one: Any, entry: bytes, new: New) -> Iterator[Fault]:
     """That the record an excerpt brings along is the one whose digest was sealed (an entry holds it as it is)."""
     if one.get("record") is None:
         return
     key, value = base64.b64decode(one["record"]["key"]), base64.b64decode(one["record"]["value"])
-    if sha256(struct.pack(">I", len(key)) + key + b"\x01" + value).digest() not in entry:
+    if new(struct.pack(">I", len(key)) + key + b"\x01" + value).digest() not in entry:
         yield Fault("record", where, "the record beside it is not the one whose digest was sealed")
 
 
