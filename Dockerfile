@@ -3,7 +3,7 @@
 #   connect    Kafka's own image with the Connect plugins of infra/embedded/jars.lock
 ARG PYTHON_VERSION=3.13.14
 ARG KAFKA_VERSION=4.3.1
-ARG RUST_VERSION=1.95
+ARG RUST_VERSION=1.95.0
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS environment
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_CACHE=1

@@ -241,6 +241,8 @@ def _lookups(report: Report, deliveries: int) -> None:
 
 def run_on(report: Report, exchange: Exchange, *, events: int, manifests: int, seconds: float) -> None:
     """What needs a running exchange, on which nothing else happens."""
+    exchange.tell("up", "measured")
+    _wait(lambda: (exchange.settings.audit_folder / "checkpoint").exists(), "the first checkpoint", 60)
     _latency(report, exchange, seconds)
     _bulk(report, exchange, "events", "demand.events", _event, events, per_entry=1)
     _bulk(report, exchange, "manifests", "sync.deliveries", _manifest, manifests, per_entry=_RECORDS_OF_A_MANIFEST)

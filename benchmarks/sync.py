@@ -42,7 +42,7 @@ _HEADER = struct.Struct(">bI")
 _MASTER = bytes(32)
 _MOST_BYTES = 1_000_000
 _ROUNDS = 5
-_CHANGE_TOPIC = "cdc.population.population.person"
+_CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
 def engines(report: Report) -> None:

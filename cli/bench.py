@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from benchmarks import audit as audit_bench
+from benchmarks import demands as demand_bench
 from benchmarks import road as road_bench
 from benchmarks import sync as sync_bench
 from benchmarks.report import Report
@@ -92,6 +93,20 @@ def sync(
     sync_bench.engines(report)
     with own_exchange() as (exchange, _):
         sync_bench.relay(report, exchange, records)
+    finish(report, json)
+
+
+@app.command()
+def demand(
+    demands: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="How many demands there are.")] = 50_000,
+    grants: Annotated[int, typer.Option(min=1, max=100_000, help="How many grants there are.")] = 5_000,
+    json: Json = None,
+) -> None:
+    """Lists of the demand side beside a plain SELECT, and how soon the broker follows a decision."""
+    report = Report("demand")
+    demand_bench.lists(report, demands=demands, grants=grants)
+    with own_exchange() as (exchange, _):
+        demand_bench.broker(report, exchange)
     finish(report, json)
 
 
