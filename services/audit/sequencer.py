@@ -301,6 +301,7 @@ class Sequencer:
             self._next = int(message.offset() or 0) + 1
 
     def _entries(self, batch: Iterable[Message], first: int, now: datetime) -> list[bytes]:
+        self._sealer.begin()
         recorded, header = varint(int(now.timestamp() * 1_000_000)), self._header()
         entries = []
         for number, message in enumerate(batch, first):

@@ -130,22 +130,26 @@ def _in_turn(skips: Iterable[Skip], data: bytes, at: int) -> int:
 Cut = Callable[[bytes], tuple[bytes, ...]]
 
 
-def cutter(schema: Mapping[str, Any], wanted: Sequence[str]) -> Cut:
+def cutter(schema: Mapping[str, Any], wanted: Sequence[str | bytes]) -> Cut:
     """Cuts the fields `wanted` of a record of `schema` out of its bytes in wire format, in that order.
 
-    Raises NotAnEvent when the schema has not all of them; what it makes does when the bytes do not fit.
+    Bytes among `wanted` are given as they are. Raises NotAnEvent when the schema has not all of the fields; so does what
+    it makes, when the bytes do not fit.
     """
     named: dict[str, Skip] = {}
     skips = [(field["name"], skipper(field["type"], named)) for field in schema["fields"]]
     names = [name for name, _ in skips]
-    if missing := [name for name in wanted if name not in names]:
+    constants = [one for one in wanted if isinstance(one, bytes)]
+    fields = [one for one in wanted if isinstance(one, str)]
+    if missing := [name for name in fields if name not in names]:
         raise NotAnEvent(f"its schema has no {', '.join(missing)}")
-    places = [names.index(name) for name in wanted]
-    ways = [skip for _, skip in skips[: max(places) + 1]]
+    ways = [skip for _, skip in skips[: max((names.index(name) for name in fields), default=-1) + 1]]
+    taken = iter(range(len(constants)))
+    places = [next(taken) if isinstance(one, bytes) else len(constants) + names.index(one) for one in wanted]
 
     def cut(data: bytes) -> tuple[bytes, ...]:
         at = _HEADER.size
-        found = []
+        found = constants.copy()
         try:
             for skip in ways:
                 end = skip(data, at)
@@ -185,9 +189,11 @@ class Input:
         return topic.startswith(self.topic) if self.topic.endswith(".") else topic == self.topic
 
     @property
-    def fields(self) -> list[str]:
-        told = (self.subject, self.occurred_at, self.type_field, self.actor, self.department, self.thread, self.records)
-        return [name for name in told if name]
+    def wanted(self) -> list[str | bytes]:
+        """What is cut out of a record: type, subject, thread, time, actor, department, records; else what is empty."""
+        kind: str | bytes = self.type_field or text(self.type)
+        others = (self.actor, self.department, self.records)
+        return [kind, self.subject, self.thread or self.subject, self.occurred_at, *(one or _NOTHING for one in others)]
 
 
 def _events(topic: str) -> Input:
@@ -239,6 +245,8 @@ class Record:
 
 
 _NOTHING = b"\x00"
+# SHA-256 and SM3 alike give 32 bytes; Avro writes their length so
+_DIGEST_LENGTH = b"\x40"
 _OUTCOMES = (("denied", "denied"), ("refused", "refused"), ("quarantined", "quarantined"),
              ("failed", "failed"))  # fmt: skip
 
@@ -268,6 +276,7 @@ class Sealer:
     ) -> None:
         self._schema, self._reference, self._digest = schema, reference, digest
         self._cuts: dict[tuple[str, int], Cut] = {}
+        self._actors: dict[bytes, bytes] = {}
 
     def body(self, one: Input, record: Record, now: bytes) -> bytes:
         """All of an entry but its number, in the order of `audit.log.avsc`; `now` as Avro has it, in microseconds.
@@ -288,33 +297,36 @@ class Sealer:
             raise NotAnEvent("it is not in wire format")
         cut = self._cuts.get((one.topic, schema_id))
         if cut is None:
-            cut = self._cuts[one.topic, schema_id] = cutter(self._schema(schema_id), one.fields)
-        found = dict(zip(one.fields, cut(value), strict=True))
-        kind = found[one.type_field] if one.type_field else text(one.type)
-        actor = found[one.actor] if one.actor else _NOTHING
+            cut = self._cuts[one.topic, schema_id] = cutter(self._schema(schema_id), one.wanted)
+        kind, subject, thread, occurred_at, actor, department, records = cut(value)
         digest = self._digest(record_entry(record.key, value)).digest()
         return b"".join((
-            kind, text(record.topic), varint(record.partition), varint(record.offset), found[one.subject],
-            found[one.thread] if one.thread else found[one.subject], found[one.occurred_at], now,
-            varint(len(digest)), digest,
-            text(self._reference(_read_text(actor))) if actor != _NOTHING else _NOTHING,
-            found[one.department] if one.department else _NOTHING,
-            text(record.trace) if record.trace else _NOTHING,
-            text(_outcome_of(kind)),
-            found[one.records] if one.records else _NOTHING,
+            kind, text(record.topic), varint(record.partition), varint(record.offset), subject, thread, occurred_at,
+            now, _DIGEST_LENGTH, digest, self._actors.get(actor) or self._actor(actor), department,
+            text(record.trace) if record.trace else _NOTHING, _outcome_of(kind), records,
         ))  # fmt: skip
+
+    def _actor(self, name: bytes) -> bytes:
+        """The reference of an actor, both as Avro has them; the same for a whole batch."""
+        made = _NOTHING if name == _NOTHING else text(self._reference(_read_text(name)))
+        self._actors[name] = made
+        return made
+
+    def begin(self) -> None:
+        """A new batch: an actor may have been erased since the last."""
+        self._actors.clear()
 
     def _plain(self, record: Record, kind: str, subject: str, outcome: str, now: bytes) -> bytes:
         digest = self._digest(record_entry(record.key, record.value)).digest()
         return b"".join((
             text(kind), text(record.topic), varint(record.partition), varint(record.offset), text(subject),
-            text(subject), now, now, varint(len(digest)), digest, _NOTHING, _NOTHING, _NOTHING, text(outcome), _NOTHING,
+            text(subject), now, now, _DIGEST_LENGTH, digest, _NOTHING, _NOTHING, _NOTHING, text(outcome), _NOTHING,
         ))  # fmt: skip
 
 
 @lru_cache(1_024)
-def _outcome_of(kind: bytes) -> str:
-    return outcome_of(_read_text(kind))
+def _outcome_of(kind: bytes) -> bytes:
+    return text(outcome_of(_read_text(kind)))
 
 
 def _read_text(raw: bytes) -> str:
