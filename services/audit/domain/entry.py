@@ -133,8 +133,8 @@ Cut = Callable[[bytes], tuple[bytes, ...]]
 def cutter(schema: Mapping[str, Any], wanted: Sequence[str | bytes]) -> Cut:
     """Cuts the fields `wanted` of a record of `schema` out of its bytes in wire format, in that order.
 
-    Bytes among `wanted` are given as they are. Raises NotAnEvent when the schema has not all of the fields; so does what
-    it makes, when the bytes do not fit.
+    Bytes among `wanted` are given as they are. Raises NotAnEvent when the schema has not all of the fields; so does
+    what it makes, when the bytes do not fit.
     """
     named: dict[str, Skip] = {}
     skips = [(field["name"], skipper(field["type"], named)) for field in schema["fields"]]
