@@ -17,7 +17,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import audit as audit_bench
 from benchmarks import demands as demand_bench
 from benchmarks import road as road_bench
 from benchmarks import sync as sync_bench
@@ -72,6 +71,9 @@ def audit(
     json: Json = None,
 ) -> None:
     """Sealing, proofs and verification, beside bare SHA-256 and Tessera's POSIX log; takes minutes."""
+    # what it needs of the audit would make every other command start later
+    from benchmarks import audit as audit_bench
+
     report = Report("audit")
     if core:
         audit_bench.run(report, entries=entries, tree=tree, deliveries=deliveries)
