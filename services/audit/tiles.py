@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -106,9 +107,15 @@ class TileStore:
         for path, content in partial.items():
             if path not in self._partial:
                 self._write(path, content)
+        kept = {(self.folder / path).parent for path in partial}
         for path in self._partial - partial.keys():
-            (self.folder / path).unlink(missing_ok=True)
+            gone = self.folder / path
+            gone.unlink(missing_ok=True)
             self._unsettled.discard(path)
+            # the tile is full, and lies beside the folder of its parts
+            if gone.parent not in kept:
+                with suppress(OSError):
+                    gone.parent.rmdir()
         self._partial = set(partial)
 
     def append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
