@@ -79,6 +79,7 @@ def main() -> None:
         "identities": lambda: str(identities.failure) if identities.failure else None,
         "registers": lambda: followers[0].not_ready,
         "deliveries": lambda: followers[1].not_ready,
+        "demands": lambda: fulfilment.failure,
     }
     app = application("demand", checks)
     app.state.keys = Keys(sessions, demand_store.idempotency)
