@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -321,34 +321,35 @@ def test_a_grade_that_rose_asks_for_a_second_person(office: Office) -> None:
     assert office.read(demand).state == State.APPROVED
 
 
-STEPS = st.lists(
-    st.tuples(st.sampled_from([APPLICANT, SUPPLIER, AUTHORITY]), st.integers(0, 30), st.integers(0, 12)), max_size=10
-)
+STEPS = st.lists(st.tuples(st.integers(0, 200), st.sampled_from([0, 0, 0, 1, 2, 5, 12])), min_size=3, max_size=12)
 GIVEN = {
     "reason": "理由", "legal_basis": "某法", "defects": [{"pointer": "/purpose", "detail": "不明"}], "rating": 4,
     "supplier": "public_security", "resource": "population", "items": ["id"],
 }  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(grade=st.sampled_from(["general", "important"]), emergency=st.booleans(), steps=STEPS)
 def test_whatever_is_done_what_is_kept_agrees(
-    office: Office, grade: str, emergency: bool, steps: list[tuple[Viewer, int, int]]
+    office: Office, grade: str, emergency: bool, steps: list[tuple[int, int]]
 ) -> None:
     """Any of the steps that one of the parties is offered, with days in between: the books agree after each."""
     office.resources["population"] = {**RESOURCE, "grade": grade}
     with office.session() as session, session.begin():
+        # what other examples left would be looked after, too
+        session.execute(text("truncate demand.demands, demand.grants cascade"))
         session.merge(store.DepartmentName(slug="public_security", name="公安局", name_en="Police"))
     more: dict[str, Any] = (
         {"emergency": {"responsible": "周", "reason": "台风"}, "until": day(400)} if emergency else {}
     )
     demand_id, now, fulfilment = office.drafts(MONDAY, **more), MONDAY, office.fulfilment
-    for viewer, choice, days in steps:
+    for choice, days in steps:
         now += timedelta(days=days)
-        offered = cases.open_to(viewer, office.read(demand_id))
+        kept = office.read(demand_id)
+        offered = [(who, one) for who in (APPLICANT, SUPPLIER, AUTHORITY) for one in cases.open_to(who, kept)]
         if offered:
             try:
-                office.step(demand_id, viewer, offered[choice % len(offered)], now, **GIVEN)
+                office.step(demand_id, *offered[choice % len(offered)], now, **GIVEN)
             except Problem as refused:
                 assert (refused.status in (403, 409, 422) and emergency) or grade == "important", refused
         office.look(now, fulfilment)
