@@ -19,6 +19,7 @@ from rich.console import Console
 
 from benchmarks import demands as demand_bench
 from benchmarks import road as road_bench
+from benchmarks import sync as sync_bench
 from benchmarks.report import Report
 from cli import up
 from cli.exchange import Exchange
@@ -54,6 +55,21 @@ def search(
     from benchmarks import search as search_bench
 
     finish(search_bench.run(count=resources), json)
+
+
+@app.command()
+def sync(
+    records: Annotated[
+        int, typer.Option(min=1_000, max=1_000_000, help="Changes that the relay drains a time.")
+    ] = 50_000,
+    json: Json = None,
+) -> None:
+    """The projection engines beside each other, the relay beside a loop that only copies."""
+    report = Report("sync")
+    sync_bench.engines(report)
+    with own_exchange() as (exchange, _):
+        sync_bench.relay(report, exchange, records)
+    finish(report, json)
 
 
 @app.command()
