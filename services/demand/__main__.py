@@ -39,11 +39,12 @@ def main() -> None:
     def resource_changed(code: str, _: object) -> None:
         told.set()
         for one in waking:
-            one.resource_changed(code)
+            one.look_at_resource(code)
 
-    def decided() -> None:
+    def decided(resource: str | None) -> None:
+        # what it is about may have been withdrawn or graded higher while that mattered to nobody
         for one in waking:
-            one.wake()
+            one.look_at_resource(resource or "")
 
     resources = StateView(
         lambda: state_consumer(here, "demand", "demand.resources"),

@@ -52,15 +52,12 @@ class Fulfilment(threading.Thread):
         self.failure: str | None = None
         self.failing: str | None = None
 
-    def wake(self) -> None:
-        """Something was decided: look now."""
-        self._told.set()
-
-    def resource_changed(self, code: str) -> None:
+    def look_at_resource(self, code: str) -> None:
+        """A resource has changed, or a step was taken that is about it: look now."""
         with self._changing:
             if self._changed is not None:
                 self._changed.add(code)
-        self.wake()
+        self._told.set()
 
     def run(self) -> None:
         while True:
