@@ -44,6 +44,7 @@ TOPICS = (
     demand_events.EVENTS,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
+    sync_topics.RECEIPTS,
     LOG,
 )
 
@@ -87,6 +88,8 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, WRITE),
         (TOPIC, "share.", PREFIXED, WRITE),
+        # tables and row look-ups are served from the share topics
+        (TOPIC, "share.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, WRITE),
         (TOPIC, "quarantine.", PREFIXED, CREATE),
         (GROUP, "sync.", PREFIXED, READ),

@@ -34,6 +34,7 @@ PORTS = (
     "catalog",
     "demand",
     "sync",
+    "table",
     "audit",
     "sources",
 )
@@ -132,7 +133,8 @@ def find() -> Home | None:
         kept = json.loads(text)
         if kept["format"] != FORMAT:
             raise HomeProblem(f"{record} is of format {kept['format']}, this version reads {FORMAT}.")
-        return Home(path, str(kept["id"]), {part: int(kept["ports"][part]) for part in PORTS}, bool(kept["samples"]))
+        ports = {part: int(kept["ports"][part]) for part in PORTS if part in kept["ports"]}
+        return Home(path, str(kept["id"]), ports, bool(kept["samples"]))
     except (ValueError, KeyError, TypeError) as error:
         raise HomeProblem(
             f"{record} is damaged ({type(error).__name__}); put it back from a copy, or move {path} away to begin anew."
@@ -156,7 +158,7 @@ def prepare(*, samples: bool = False, ports: Mapping[str, int] | None = None, ne
     try:
         for folder in (path, path / "secrets", path / "data", path / "logs", path / "run"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if home is None or wanted or new_ports:
+        if home is None or wanted or new_ports or tuple(home.ports) != PORTS:
             chosen = {} if home is None or new_ports else dict(home.ports)
             chosen |= wanted
             chosen |= _free_ports([part for part in PORTS if part not in chosen])

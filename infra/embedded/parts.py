@@ -26,6 +26,14 @@ from infra.files import write_atomically
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
 _WITH_OUTBOX = ("catalog", "demand")
+# our own processes and the modules that they run
+_SERVICES = {
+    "catalog": "catalog",
+    "demand": "demand",
+    "sync": "sync",
+    "table": "sync.table",
+    "audit": "audit",
+}
 
 INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
 
@@ -75,12 +83,12 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
             name="outbox", command=[python, "-m", "infra.bootstrap", "outbox"], needs=["connect", "schemas"], once=True
         ),
     ]
-    for service in ("catalog", "demand", "sync", "audit"):
+    for service, module in _SERVICES.items():
         port = home.ports[service]
         found.append(
             Part(
                 name=service,
-                command=[python, "-m", f"services.{service}"],
+                command=[python, "-m", f"services.{module}"],
                 # an event that is written before the outbox is watched would be told to nobody
                 needs=["schemas", "broker", "redis", *(["outbox"] if service in _WITH_OUTBOX else [])],
                 environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},

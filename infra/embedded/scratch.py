@@ -25,35 +25,43 @@ from infra.embedded.toolchain import postgres_bin
 
 @contextmanager
 def scratch_database(service: str) -> Iterator[Engine]:
-    """Connections to a database of its own with the schema of `service`, migrated; gone afterwards.
-
-    Settings are those of the embedded exchange, but for what is written to disk: nothing here outlives the process.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="tongshu-scratch-"))
-    user = unprivileged_user()
-    if user:
-        folder.chmod(0o755)
-        shutil.chown(folder, user)
-    data, bin_ = folder / "data", postgres_bin()
-    made = [str(bin_ / "initdb"), "-D", str(data), "-U", service, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run(as_user(user, made, folder), check=True, capture_output=True)
-    port = _free_port()
-    where = {"port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
-    options = {**postgres_settings(), **where, "fsync": "off"}
-    words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            as_user(user, [str(bin_ / "postgres"), "-D", str(data), *words], folder), stdout=log, stderr=log
-        )
-    engine = create_engine(f"postgresql+psycopg://{service}@127.0.0.1:{port}/postgres")
-    try:
-        _wait(engine, process)
+    """Connections to a database of its own with the schema of `service`, migrated; gone afterwards."""
+    with scratch_postgres(service) as engine:
         with engine.begin() as connection:
             connection.execute(text(f"create schema {service}"))
         config = alembic.config.Config()
         config.set_main_option("script_location", str(ROOT / "services" / service / "migrations"))
         config.attributes["engine"] = engine
         alembic.command.upgrade(config, "head")
+        yield engine
+
+
+@contextmanager
+def scratch_postgres(user: str, **settings: str) -> Iterator[Engine]:
+    """Connections to an empty database of its own as its superuser `user`; gone afterwards.
+
+    Settings are those of the embedded exchange, but for what is written to disk (nothing here outlives the process)
+    and what `settings` says.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tongshu-scratch-"))
+    account = unprivileged_user()
+    if account:
+        folder.chmod(0o755)
+        shutil.chown(folder, account)
+    data, bin_ = folder / "data", postgres_bin()
+    made = [str(bin_ / "initdb"), "-D", str(data), "-U", user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    subprocess.run(as_user(account, made, folder), check=True, capture_output=True)
+    port = _free_port()
+    where = {"port": str(port), "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+    options = {**postgres_settings(), **where, "fsync": "off", **settings}
+    words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            as_user(account, [str(bin_ / "postgres"), "-D", str(data), *words], folder), stdout=log, stderr=log
+        )
+    engine = create_engine(f"postgresql+psycopg://{user}@127.0.0.1:{port}/postgres")
+    try:
+        _wait(engine, process)
         yield engine
     finally:
         engine.dispose()

@@ -6,6 +6,7 @@ from services.core.kafka import Topic
 
 DELIVERIES = Topic("sync.deliveries")
 PROGRESS = Topic("sync.progress", compacted=True)
+RECEIPTS = Topic("sync.receipts")
 
 
 def quarantine(resource: str) -> Topic:
