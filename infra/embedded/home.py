@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from infra import secrets
+from infra.embedded.toolchain import python_path
 from infra.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,7 @@ class Home:
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
             "TONGSHU_CATALOG_URL": f"http://127.0.0.1:{self.ports['catalog']}",
             "TONGSHU_SECRETS": str(self.secrets),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(python_path()),
         }
 
     def with_samples(self) -> Home:

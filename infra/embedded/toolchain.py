@@ -27,6 +27,7 @@ from typing import Any
 
 from rich.console import Console
 
+from infra.embedded import native
 from infra.embedded.jars import LOCK, REGISTRY, WISHES, Advance, Jar, ToolchainProblem, bring, check, digest, locked
 from infra.embedded.progress import Bars
 from infra.embedded.redis import ADVICE, bring_server, laid_out
@@ -63,6 +64,11 @@ class Toolchain:
 
 def tools_folder() -> Path:
     return Path(os.environ.get("TONGSHU_TOOLS") or ROOT / ".tools").absolute()
+
+
+def python_path() -> list[str]:
+    """Where our processes import from beside their environment: the checkout, and the native engine where there is one."""
+    return [str(ROOT), str(native.folder(tools_folder()))]
 
 
 def locate() -> Toolchain:
@@ -106,7 +112,10 @@ def prepare(report: Console | None = None) -> Toolchain:
             present = looks_here if is_complete(tools) else is_here
             (tools / COMPLETE).unlink(missing_ok=True)
             sweep(tools, jars)
-            bring_all(tools, [jar for jar in jars if not present(tools, jar)], report)
+            with ThreadPoolExecutor(1) as beside:
+                built = beside.submit(native.build, tools, report)
+                bring_all(tools, [jar for jar in jars if not present(tools, jar)], report)
+                built.result()
             declare(tools)
             bring_redis(tools, report)
             (tools / COMPLETE).write_text(digest(LOCK))

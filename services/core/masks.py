@@ -7,6 +7,7 @@ What is missing stays missing, except under a constant, which hides that too.
 from __future__ import annotations
 
 import hmac
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -89,9 +90,8 @@ class Range:
 
     def apply(self, value: object, key: bytes) -> object:
         assert isinstance(value, int | Decimal)
-        start = int(value // self.width) * self.width
-        if value < start:  # Decimal rounds towards zero, whole numbers downwards
-            start -= self.width
+        # by the whole number below: the quotient of a long Decimal would be more than Decimal's context can hold
+        start = math.floor(value) // self.width * self.width
         return f"{start}-{start + self.width - 1}"
 
 
@@ -157,7 +157,8 @@ def _canonical(value: object) -> bytes:
         case int():
             return b"i%d" % value
         case Decimal():
-            return b"n" + format(value.normalize(), "f").encode()
+            text = format(value, "f")  # not normalize, which rounds to the context's digits
+            return b"n" + (text.rstrip("0").rstrip(".") if "." in text else text).encode()
         case float():
             return b"f" + value.hex().encode()
         case datetime():

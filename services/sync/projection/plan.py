@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from services.core import masks, rowfilter
 from services.sync.projection import values
-
-Row = Mapping[str, Any]
 
 
 class NotAnEnvelope(Exception):
@@ -25,19 +23,21 @@ class NotAnEnvelope(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column to read: the item it holds and how its values are read."""
+    """A column to read: the item it holds, the item's type in the contract, and how its values are read."""
 
     item: str
     column: str
+    type: str
     read: values.Read
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A granted item: its column, and its mask (None: in clear)."""
+    """A granted item: its column, and its mask (None: in clear), as it is and as the grant says it."""
 
     source: Column
     mask: masks.Mask | None
+    said: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Plan:
     shown: Sequence[Shown]
     key: Sequence[Shown]
     filtered: Sequence[Column]
-    matches: Callable[[Row], bool] | None
+    row_filter: rowfilter.Filter | None
     key_schema: dict[str, Any]
     value_schema: dict[str, Any]
 
@@ -74,7 +74,7 @@ def compile_plan(
     # columns are a table's; who writes changes by the contract calls the fields of a row as the items are called
     of_table = resource["mount"].get("kind", "table") == "table"
     fields_of = {name: item["column"] if of_table else name for name, item in items.items()}
-    granted = {one["name"]: masks.parse(json.loads(one["mask"])) if one["mask"] else None for one in grant["items"]}
+    granted = {one["name"]: json.loads(one["mask"]) if one["mask"] else None for one in grant["items"]}
     if unknown := sorted(set(granted) - set(items)):
         raise NotAnEnvelope(f"the contract has no item {', '.join(unknown)}")
 
@@ -82,20 +82,24 @@ def compile_plan(
         field = fields_of[name]
         if field not in columns:
             raise NotAnEnvelope(f"the change has no column {field!r}")
-        return Column(name, field, values.reader(items[name]["type"], columns[field]))
+        kind = items[name]["type"]
+        return Column(name, field, kind, values.reader(kind, columns[field]))
+
+    def showing(name: str, said: Mapping[str, Any] | None) -> Shown:
+        return Shown(column(name), masks.parse(said) if said else None, said)
 
     def type_of(name: str, mask: masks.Mask | None) -> Any:
         kind = items[name]["type"]
         return values.share_type(mask.result_type(kind) if mask else kind, columns[fields_of[name]])
 
     # A masked key would not tell rows apart, so a key that is not shown in clear is a pseudonym.
-    hidden = masks.parse({"kind": "pseudonym"})
+    hidden = {"kind": "pseudonym"}
     key = [
-        Shown(column(name), None if name in granted and granted[name] is None else hidden)
+        showing(name, None if name in granted and granted[name] is None else hidden)
         for name, item in items.items()
         if item["key"]
     ]
-    shown = [Shown(column(name), mask) for name, mask in granted.items()]
+    shown = [showing(name, said) for name, said in granted.items()]
     row_filter = rowfilter.parse(grant["row_filter"]) if grant["row_filter"] else None
     if row_filter:
         row_filter.check({name: item["type"] for name, item in items.items()})
@@ -116,7 +120,7 @@ def compile_plan(
         shown=shown,
         key=key,
         filtered=[column(name) for name in sorted(row_filter.items())] if row_filter else [],
-        matches=row_filter.matches if row_filter else None,
+        row_filter=row_filter,
         key_schema=_named(grant, "Key", "Key of a record; what is not granted in clear is a pseudonym.", keys),
         value_schema=_change_schema(grant, fields),
     )

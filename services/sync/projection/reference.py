@@ -84,9 +84,9 @@ def _read(column: Column, row: Mapping[str, Any], before: Mapping[str, Any] | No
 
 
 def _in_sight(plan: Plan, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
-    if plan.matches is None:
+    if plan.row_filter is None:
         return True
-    return plan.matches({column.item: _read(column, row, before) for column in plan.filtered})
+    return plan.row_filter.matches({column.item: _read(column, row, before) for column in plan.filtered})
 
 
 def _same(plan: Plan, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

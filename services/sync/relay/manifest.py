@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.core import merkle
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as Acknowledged
 
+from services.core import merkle
+from services.sync.projection.native import root
+from services.sync.relay.placing import partition_of
+
+# in the order in which the native engine counts them
 _COUNTED = {"c": "create", "u": "update", "d": "delete", "r": "read", "tombstone": "tombstone"}
+
+Message = dict[str, Any]
+"""As `Producer.produce_batch` takes it."""
 
 
 @dataclass(slots=True)
@@ -20,45 +29,92 @@ class _Range:
 
 
 @dataclass(slots=True)
-class Tally:
-    """Collects the deliveries of one grant while a transaction is filled.
+class Part:
+    """What one partition of a share topic gets in a transaction, in its order: messages, and their leaf hashes.
 
-    `delivered` is called as the broker acknowledges each record, from the thread that polls the producer.
+    `ends` are the offsets of the first and the last one, as the broker acknowledges them. An idempotent producer keeps
+    the order within a partition, so they tell where all of them are.
     """
 
+    messages: list[Message] = field(default_factory=list)
+    leaves: bytearray = field(default_factory=bytearray)
+    ends: list[int] = field(default_factory=list)
+
+    def ask_for_ends(self, failed: Callable[[KafkaError], None]) -> None:
+        """Have the broker's word on the first and the last message kept, in the thread that polls the producer."""
+
+        def acknowledged(error: KafkaError | None, message: Acknowledged) -> None:
+            if error is not None:
+                failed(error)
+            else:
+                self.ends.append(int(message.offset() or 0))
+
+        for message in (self.messages[0], self.messages[-1]):
+            message["callback"] = acknowledged
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return len(self.ends) == min(2, len(self.messages))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Collects the deliveries of one grant while a transaction is filled."""
+
     grant: Mapping[str, Any]
+    partitions: int
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED.values(), 0))
     latency_min_us: int = -1
     latency_max_us: int = -1
+    records: int = 0
+    parts: dict[int, Part] = field(default_factory=dict)
     _sources: dict[tuple[str, int], _Range] = field(default_factory=dict)
-    _leaves: dict[int, list[tuple[int, bytes]]] = field(default_factory=dict)
 
-    def read(self, topic: str, partition: int, offset: int) -> None:
-        """A change that led to a delivery."""
-        one = self._sources.setdefault((topic, partition), _Range(offset, offset))
-        one.last = offset
-        one.records += 1
+    def read(self, topic: str, partition: int, first: int, last: int, changes: int) -> None:
+        """Changes that led to deliveries: how many, the offsets of the first and the last."""
+        one = self._sources.setdefault((topic, partition), _Range(first, last))
+        one.last = last
+        one.records += changes
 
-    def produced(self, op: str, latency_us: int | None) -> None:
+    def add(self, op: str, key: bytes, value: bytes | None, latency_us: int | None) -> None:
+        """One record, from the reference engine."""
         self.counts[_COUNTED[op]] += 1
+        self.records += 1
+        part = self.parts.setdefault(partition_of(key, self.partitions), Part())
+        part.messages.append({"key": key, "value": value})
+        part.leaves += merkle.leaf_hash(merkle.record_entry(key, value))
         if latency_us is not None:
-            self.latency_min_us = latency_us if self.latency_min_us < 0 else min(self.latency_min_us, latency_us)
-            self.latency_max_us = max(self.latency_max_us, latency_us)
+            self._took(latency_us, latency_us)
 
-    def delivered(self, partition: int, offset: int, leaf: bytes) -> None:
-        """A record that the broker took."""
-        self._leaves.setdefault(partition, []).append((offset, leaf))
+    def take(self, outcomes: Any, place: int, topic: str, partition: int, offsets: Callable[[int], int]) -> None:
+        """What a run of the native engine has made for the grant that is its number `place`.
 
-    def acknowledged(self) -> int:
-        return sum(len(leaves) for leaves in self._leaves.values())
+        `offsets` gives the offset of the run's changes by their number.
+        """
+        counts, changes, first, last, least, most = outcomes.figures(place)
+        self.read(topic, partition, offsets(first), offsets(last), changes)
+        for name, count in zip(_COUNTED.values(), counts, strict=True):
+            self.counts[name] += count
+        if least >= 0:
+            self._took(least, most)
+        for number in range(self.partitions):
+            if messages := outcomes.messages(place, number):
+                part = self.parts.setdefault(number, Part())
+                part.messages += messages
+                part.leaves += outcomes.leaves(place, number)
+                self.records += len(messages)
+
+    def _took(self, least_us: int, most_us: int) -> None:
+        self.latency_min_us = least_us if self.latency_min_us < 0 else min(self.latency_min_us, least_us)
+        self.latency_max_us = max(self.latency_max_us, most_us)
 
     def manifest(self, worker: str, sequence: int, now: datetime) -> dict[str, Any]:
         """The value for `sync.deliveries`, once all records are acknowledged."""
-        targets, leaves = [], []
-        for partition, taken in sorted(self._leaves.items()):
-            taken.sort()
-            targets.append(_range(self.grant["topic"], partition, taken[0][0], taken[-1][0], len(taken)))
-            leaves += [leaf for _, leaf in taken]
+        parts = sorted(self.parts.items())
+        targets = [
+            _range(self.grant["topic"], partition, min(part.ends), max(part.ends), len(part.messages))
+            for partition, part in parts
+        ]
         return {
             "grant": self.grant["id"],
             "thread": self.grant["thread"],
@@ -68,11 +124,11 @@ class Tally:
             "sequence": sequence,
             "sources": [_range(*where, one.first, one.last, one.records) for where, one in self._sources.items()],
             "targets": targets,
-            "records": len(leaves),
+            "records": self.records,
             "counts": self.counts,
             "latency_min_us": self.latency_min_us,
             "latency_max_us": self.latency_max_us,
-            "root": merkle.root(leaves),
+            "root": root(b"".join(part.leaves for _, part in parts)),
             "delivered_at": now,
         }
 

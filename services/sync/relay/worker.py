@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,10 +23,9 @@ from hashlib import sha256
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from services.core import merkle
 from services.core.avro import (
     Codec,
     NotAvro,
@@ -40,10 +39,11 @@ from services.core.kafka import StateView, consumer, ensure_topics, producer, re
 from services.core.masks import MaskError
 from services.core.rowfilter import FilterError
 from services.core.settings import Settings
-from services.sync.projection.plan import NotAnEnvelope, Plan, compile_plan
+from services.sync.projection import native
+from services.sync.projection.plan import NotAnEnvelope, compile_plan
 from services.sync.projection.reference import UnavailableValue, UnknownOperation, committed_at, project
 from services.sync.projection.values import WrongType
-from services.sync.relay.manifest import Tally
+from services.sync.relay.manifest import Message, Tally
 from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
 from services.sync.topics import DELIVERIES, PROGRESS, quarantine
@@ -51,11 +51,15 @@ from services.sync.topics import DELIVERIES, PROGRESS, quarantine
 log = structlog.get_logger()
 
 GROUP = "sync.relay"
-LIVE_BATCH = 2_000
+LIVE_BATCH = 5_000
 LANE_SLICE = 500
+QUEUE_MESSAGES = 1_000_000
+"""What a producer holds that the broker has not taken yet. It is never filled: what did not fit would lose its turn."""
 TRANSACTION_TIMEOUT_SECONDS = 30.0
 
 Partition = tuple[str, int]
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
 
 
 class DeliveryFailed(Exception):
@@ -71,13 +75,21 @@ class Lane:
     cursor: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A plan and the ids of its schemas in the registry."""
+@dataclass(slots=True)
+class Stretch:
+    """Changes of one partition in their order: their offsets and bytes. `end` is the offset after the last message."""
 
-    plan: Plan
-    key_id: int
-    value_id: int
+    where: Partition
+    end: int = 0
+    offsets: list[int] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+
+    def append(self, offset: int, value: bytes | None) -> None:
+        """One message; a tombstone follows a delete, which has made its own, and is only read past."""
+        self.end = offset + 1
+        if value is not None:
+            self.offsets.append(offset)
+            self.values.append(value)
 
 
 @dataclass(slots=True)
@@ -135,7 +147,9 @@ class Relay:
         self._resources = self._view("catalog.resources")
         self._grants = self._view("demand.grants")
         self._routes: dict[str, Route] = {}
-        self._plans: dict[tuple[int, str, datetime, int], _Compiled] = {}
+        self._plans: dict[tuple[int, str, datetime, int], native.Served] = {}
+        self._projections: dict[Hashable, Any] = {}
+        self._partitions: dict[str, int] = {}
         self._live: dict[Partition, int] = {}
         self._marks: dict[Partition, Mark] = {}
         self._lanes: dict[tuple[str, str, int], Lane] = {}
@@ -214,37 +228,38 @@ class Relay:
             self._deliver(slice_, lanes=lanes)
         self._merge_lanes(lanes)
 
-    def _take(self) -> list[Message]:
+    def _take(self) -> list[Stretch]:
         """What is there of the live stream: at once what has come, else after a short wait for the first."""
         first = self._source.poll(0.001 if self._lanes else 0.1)
         if first is None:
             return []
-        batch = []
-        position = dict(self._live)
+        taken: dict[Partition, Stretch] = {}
         for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
             error = message.error()
             if error is None:
                 where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+                stretch = taken.get(where) or taken.setdefault(where, Stretch(where, self._live.get(where, -1)))
                 # a rebalance in between may have taken the partition away, or given it back from an earlier offset
-                if where in self._live and offset >= position[where]:
-                    position[where] = offset + 1
-                    batch.append(message)
+                if where in self._live and offset >= stretch.end:
+                    stretch.append(offset, message.value())
             elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
                 continue
             else:
                 raise KafkaException(error)
-        return batch
+        return [stretch for where, stretch in taken.items() if where in self._live]
 
     # -- one transaction ---------------------------------------------------------------------------------------------
 
-    def _deliver(self, batch: list[Message], lanes: list[Lane] | None) -> None:
+    def _deliver(self, batch: list[Stretch], lanes: list[Lane] | None) -> None:
         """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
         tx = _Filling(datetime.now(UTC))
-        ends = {(str(m.topic()), int(m.partition() or 0)): int(m.offset() or 0) + 1 for m in batch}
+        ends = {stretch.where: stretch.end for stretch in batch}
         self._producer = next(self._turns)
         self._producer.begin_transaction()
-        for message in batch:
-            self._relay(message, tx, lanes)
+        for stretch in batch:
+            self._relay(stretch, tx, lanes)
+        for tally in tx.tallies.values():
+            self._produce(tally, tx)
         if lanes is None:
             self._write_merges(set(ends))
         else:
@@ -278,42 +293,99 @@ class Relay:
             TRANSACTION_TIMEOUT_SECONDS,
         )
 
-    def _relay(self, message: Message, tx: _Filling, lanes: list[Lane] | None) -> None:
-        topic, partition = str(message.topic()), int(message.partition() or 0)
-        route, value = self._routes.get(topic), message.value()
-        if route is None or value is None:  # a tombstone follows a delete, which has made its own
+    def _relay(self, stretch: Stretch, tx: _Filling, lanes: list[Lane] | None) -> None:
+        """Project a stretch for the grants that are served there: the native engine as far as it goes, each change
+        before which it stops by the reference."""
+        route = self._routes.get(stretch.where[0])
+        if route is None:
             return
-        grants = route.live(tx.now)
         if lanes is not None:
             catching_up = {lane.grant for lane in lanes}
-            grants = [grant for grant in grants if grant["id"] in catching_up]
+            grants = [grant for grant in route.live(tx.now) if grant["id"] in catching_up]
         else:
-            grants = [grant for grant in grants if (grant["id"], topic, partition) in self._merged]
-        if not grants:
-            return
+            grants = [grant for grant in route.live(tx.now) if (grant["id"], *stretch.where) in self._merged]
+        at = 0 if grants else len(stretch.values)
+        while at < len(stretch.values):
+            projection = self._projection(stretch.values[at], route, grants)
+            stopped_at = self._run(projection, stretch, at, grants, tx, lanes) if projection is not None else at
+            if stopped_at == at:
+                self._relay_one(stretch, at, route, grants, tx, lanes)
+                at += 1
+            else:
+                at = stopped_at
+
+    def _run(
+        self, projection: Any, stretch: Stretch, at: int, grants: list[State], tx: _Filling, lanes: list[Lane] | None
+    ) -> int:
+        """Have the native engine project from change number `at` on; the number of the one before which it stopped."""
+        mark = self._mark(stretch.where, tx) if lanes is None else None
+        now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
+        outcomes = projection.run(stretch.values, at, mark, now_us, lanes is not None)
+        for place, grant in enumerate(grants):
+            if outcomes.delivers(place):
+                self._tally(grant, tx).take(outcomes, place, *stretch.where, stretch.offsets.__getitem__)
+        if mark is not None:
+            tx.marks[stretch.where] = Mark(*outcomes.mark)
+        return int(outcomes.stopped_at)
+
+    def _projection(self, value: bytes, route: Route, grants: Sequence[State]) -> Any:
+        """The native engine for changes written as `value` is; None where the reference does the work."""
+        try:
+            schema_id = wire_schema_id(value)
+        except NotAvro:
+            return None
+        served = tuple((grant["id"], grant["updated_at"]) for grant in grants)
+        versions = (schema_id, route.resource["code"], route.resource["version"], served)
+        if versions not in self._projections:
+            try:
+                plans = [self._plan(schema_id, route, grant) for grant in grants]
+                most = self._settings.max_record_bytes
+                found = native.compiled(self._registry.schema(schema_id), schema_id, plans, most)
+            except native.Unsupported as why:
+                found = None
+                log.info("the reference engine projects", resource=route.resource["code"], why=str(why))
+            except (NotAnEnvelope, SchemaRefused, UnknownSchema, MaskError, FilterError, KeyError):
+                found = None  # what is wrong is found change by change, and set aside
+            self._projections[versions] = found
+        return self._projections[versions]
+
+    def _relay_one(
+        self,
+        stretch: Stretch,
+        at: int,
+        route: Route,
+        grants: list[State],
+        tx: _Filling,
+        lanes: list[Lane] | None,
+    ) -> None:
+        """Project change number `at` by the reference, for each grant apart; what cannot be is set aside."""
+        place, value = (*stretch.where, stretch.offsets[at]), stretch.values[at]
         if len(value) > self._settings.max_record_bytes:
-            self._set_aside(message, route, None, "oversized", f"{len(value)} bytes", tx)
+            self._set_aside(place, value, route, None, "oversized", f"{len(value)} bytes", tx)
             return
         try:
             schema_id = wire_schema_id(value)
             _, envelope = self._registry.decode(value)
         except NotAvro as error:
-            self._set_aside(message, route, None, "not-avro", str(error), tx)
+            self._set_aside(place, value, route, None, "not-avro", str(error), tx)
             return
         except UnknownSchema as error:
-            self._set_aside(message, route, None, "unknown-schema", str(error), tx)
+            self._set_aside(place, value, route, None, "unknown-schema", str(error), tx)
             return
-        if self._repeats((topic, partition), envelope, tx) and lanes is None:
+        if lanes is None and self._repeats(stretch.where, envelope, tx):
             return
         for grant in grants:
-            reason = self._project(message, schema_id, envelope, route, grant, tx, catching_up=lanes is not None)
+            reason = self._project(place, schema_id, envelope, route, grant, tx, catching_up=lanes is not None)
             if reason:
-                self._set_aside(message, route, grant["id"], *reason, tx)
+                self._set_aside(place, value, route, grant["id"], *reason, tx)
+
+    def _mark(self, where: Partition, tx: _Filling) -> Mark:
+        return tx.marks.get(where) or self._marks.get(where, Mark())
 
     def _repeats(self, where: Partition, envelope: Any, tx: _Filling) -> bool:
         """Whether the source's log has said this before; a change that makes no sense is new, and set aside as such."""
         try:
-            mark = later(tx.marks.get(where) or self._marks.get(where, Mark()), envelope)
+            mark = later(self._mark(where, tx), envelope)
         except (KeyError, TypeError, ValueError):
             return False
         if mark is not None:
@@ -322,7 +394,7 @@ class Relay:
 
     def _project(
         self,
-        message: Message,
+        place: Place,
         schema_id: int,
         envelope: Any,
         route: Route,
@@ -331,16 +403,16 @@ class Relay:
         *,
         catching_up: bool,
     ) -> tuple[str, str] | None:
-        """Produce what `grant` sees of a change, all of it or nothing; the reason when it cannot be projected."""
+        """Keep what `grant` sees of a change, all of it or nothing; the reason when it cannot be projected."""
         try:
-            compiled = self._plan(schema_id, route, grant)
+            served = self._plan(schema_id, route, grant)
             records = [
                 (
                     one.op,
-                    self._registry.encode(compiled.key_id, one.key),
-                    None if one.value is None else self._registry.encode(compiled.value_id, one.value),
+                    self._registry.encode(served.key_id, one.key),
+                    None if one.value is None else self._registry.encode(served.value_id, one.value),
                 )
-                for one in project(compiled.plan, envelope, catching_up=catching_up)
+                for one in project(served.plan, envelope, catching_up=catching_up)
             ]
         except (NotAnEnvelope, UnknownOperation, SchemaRefused, KeyError) as error:
             return "wrong-shape", str(error)
@@ -353,48 +425,59 @@ class Relay:
             return "wrong-type", f"a value does not fit the contract ({type(error).__name__})"
         if not records:
             return None
-        tally = tx.tallies.setdefault(grant["id"], Tally(grant))
-        tally.read(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
+        tally = self._tally(grant, tx)
+        topic, partition, offset = place
+        tally.read(topic, partition, offset, offset, 1)
         latency = None
         if not catching_up and envelope["op"] != "r":
             latency = max(0, int((datetime.now(UTC) - committed_at(envelope)).total_seconds() * 1_000_000))
         for op, key, value in records:
-            tally.produced(op, latency)
-            self._produce(grant["topic"], key, value, tx, tally)
+            tally.add(op, key, value, latency)
         return None
 
-    def _produce(self, topic: str, key: bytes, value: bytes | None, tx: _Filling, tally: Tally) -> None:
-        leaf = merkle.leaf_hash(merkle.record_entry(key, value))
+    def _tally(self, grant: State, tx: _Filling) -> Tally:
+        if grant["id"] not in tx.tallies:
+            tx.tallies[grant["id"]] = Tally(grant, self._partitions_of(grant["topic"]))
+        return tx.tallies[grant["id"]]
 
-        def taken(error: KafkaError | None, message: Message) -> None:
-            if error is not None:
-                tx.failed.append(error)
-            else:
-                tally.delivered(int(message.partition() or 0), int(message.offset() or 0), leaf)
+    def _partitions_of(self, topic: str) -> int:
+        """How many partitions a share topic has. Raises KafkaException where there is no such topic."""
+        if topic not in self._partitions:
+            told = self._producer.list_topics(timeout=TRANSACTION_TIMEOUT_SECONDS).topics
+            self._partitions = {name: len(one.partitions) for name, one in told.items()}
+        if topic not in self._partitions:
+            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"there is no topic {topic}"))
+        return self._partitions[topic]
 
-        while True:
-            try:
-                self._producer.produce(topic, value=value, key=key, on_delivery=taken)
-                break
-            except BufferError:
-                self._producer.poll(0.1)
+    def _produce(self, tally: Tally, tx: _Filling) -> None:
+        for partition, part in tally.parts.items():
+            part.ask_for_ends(tx.failed.append)
+            for start in range(0, len(part.messages), LIVE_BATCH):
+                self._enqueue(tally.grant["topic"], partition, part.messages[start : start + LIVE_BATCH])
+
+    def _enqueue(self, topic: str, partition: int, messages: list[Message]) -> None:
+        """Give the producer messages for one partition, in their order. Raises DeliveryFailed."""
+        while len(self._producer) + len(messages) > QUEUE_MESSAGES:
+            self._producer.poll(0.05)
+        if self._producer.produce_batch(topic, messages, partition=partition) != len(messages):
+            failure = next(message["_error"] for message in messages if "_error" in message)
+            raise DeliveryFailed(str(failure))
         self._producer.poll(0)
 
     def _account(self, tx: _Filling) -> None:
         """A manifest for each grant that got something. Raises DeliveryFailed when a record was not acknowledged."""
         for grant_id, tally in tx.tallies.items():
-            if tally.acknowledged() != sum(tally.counts.values()):
+            if not all(part.is_acknowledged for part in tally.parts.values()):
                 raise DeliveryFailed("the broker has not acknowledged every record in time")
             self._sequences[grant_id] = self._sequences.get(grant_id, 0) + 1
             manifest = tally.manifest(self._run_id, self._sequences[grant_id], datetime.now(UTC))
             self._producer.produce(DELIVERIES.name, key=grant_id, value=self._deliveries.encode(manifest))
 
     def _set_aside(
-        self, message: Message, route: Route, grant: str | None, reason: str, detail: str, tx: _Filling
+        self, place: Place, value: bytes, route: Route, grant: str | None, reason: str, detail: str, tx: _Filling
     ) -> None:
         """Put a change that cannot be relayed into quarantine: where it is and why, none of its data."""
-        value = message.value() or b""
-        topic, partition, offset = str(message.topic()), int(message.partition() or 0), int(message.offset() or 0)
+        topic, partition, offset = place
         entry = {
             "resource": route.resource["code"],
             "owner": route.resource["department"],
@@ -415,21 +498,22 @@ class Relay:
         )
         log.warning("change quarantined", topic=topic, partition=partition, offset=offset, grant=grant, reason=reason)
 
-    def _plan(self, schema_id: int, route: Route, grant: State) -> _Compiled:
+    def _plan(self, schema_id: int, route: Route, grant: State) -> native.Served:
         versions = (schema_id, grant["id"], grant["updated_at"], route.resource["version"])
         if versions not in self._plans:
             plan = compile_plan(self._registry.schema(schema_id), route.resource, grant, self._master)
             topic = grant["topic"]
-            self._plans[versions] = _Compiled(
+            self._plans[versions] = native.Served(
                 plan,
                 self._registry.register(f"{topic}-key", plan.key_schema, "FULL"),
                 self._registry.register(f"{topic}-value", plan.value_schema, "FULL"),
+                self._partitions_of(topic),
             )
         return self._plans[versions]
 
     def _note(self, tally: Tally, now: datetime) -> None:
         figures = self.figures.setdefault(tally.grant["id"], Figures())
-        figures.records += tally.acknowledged()
+        figures.records += tally.records
         figures.last_delivered_at, figures.latency_max_us = now, tally.latency_max_us
 
     # -- who is served ----------------------------------------------------------------------------------------------
@@ -527,7 +611,7 @@ class Relay:
 
     # -- the catch-up lanes ------------------------------------------------------------------------------------------
 
-    def _take_slice(self) -> tuple[list[Message], list[Lane]]:
+    def _take_slice(self) -> tuple[list[Stretch], list[Lane]]:
         """The next changes for the lanes that stand at one place of one partition, up to its live position."""
         lane = next(iter(self._lanes.values()), None)
         if lane is None:
@@ -545,7 +629,7 @@ class Relay:
         if (self._lane_partition, self._lane_offset) != (lane.partition, lane.cursor):
             self._lane_consumer.assign([TopicPartition(*lane.partition, lane.cursor)])
             self._lane_partition, self._lane_offset = lane.partition, lane.cursor
-        batch: list[Message] = []
+        slice_ = Stretch(lane.partition)
         for message in self._lane_consumer.consume(LANE_SLICE, 0.01):
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
@@ -553,14 +637,14 @@ class Relay:
             offset = int(message.offset() or 0)
             if offset >= self._live[lane.partition]:  # the live stream's from here on, or the end: nothing is missing
                 self._lane_partition = None
-                if not batch:
+                if not slice_.end:
                     for one in lanes:
                         one.cursor = self._live[lane.partition]
                 break
             if error is None:
-                batch.append(message)
+                slice_.append(offset, message.value())
                 self._lane_offset = offset + 1
-        return batch, lanes
+        return [slice_] if slice_.end else [], lanes
 
     def _merge_lanes(self, lanes: list[Lane]) -> None:
         """Hand lanes that have reached the live position over to the live stream, with the next transaction's word."""
@@ -596,6 +680,8 @@ class Relay:
                 transactional_id=f"{self._transactional_id}-{turn}",
                 transaction_timeout_ms=60_000,
                 message_timeout_ms=30_000,
+                queue_buffering_max_messages=QUEUE_MESSAGES,
+                queue_buffering_max_kbytes=2_097_151,
                 client_id=f"tongshu-{self._run_id}",
             )
             for turn in ("a", "b")

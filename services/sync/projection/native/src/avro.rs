@@ -1,0 +1,313 @@
+//! Avro's bytes: reading them with every length checked, skipping what nobody asked for, and writing them.
+//!
+//! What is accepted here is well-formed and canonical: every varint in its shortest form, every text UTF-8. So whole
+//! values may be copied from a change into a record without being read apart.
+
+use serde_json::Value as Json;
+use std::collections::HashMap;
+
+/// Why bytes are not what their schema says, and at which byte (from 0, the wire format's header included).
+#[derive(Debug, Clone, Copy)]
+pub struct Broken {
+    pub at: usize,
+    pub what: &'static str,
+}
+
+pub type Read<T> = Result<T, Broken>;
+
+/// A recursive schema with hostile bytes may not nest deeper than this.
+const MAX_DEPTH: usize = 64;
+
+pub struct Cursor<'a> {
+    pub data: &'a [u8],
+    pub at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn broken<T>(&self, what: &'static str) -> Read<T> {
+        Err(Broken { at: self.at, what })
+    }
+
+    #[inline]
+    pub fn byte(&mut self) -> Read<u8> {
+        match self.data.get(self.at) {
+            Some(&byte) => {
+                self.at += 1;
+                Ok(byte)
+            }
+            None => self.broken("the bytes end too early"),
+        }
+    }
+
+    #[inline]
+    pub fn long(&mut self) -> Read<i64> {
+        let first = self.byte()?;
+        if first < 0x80 {
+            return Ok(unzigzag(u64::from(first)));
+        }
+        self.longer(first)
+    }
+
+    fn longer(&mut self, first: u8) -> Read<i64> {
+        let mut value = u64::from(first & 0x7f);
+        for shift in (7..64).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                if byte == 0 || (shift == 63 && byte > 1) {
+                    return self.broken("a number is not in its shortest form");
+                }
+                return Ok(unzigzag(value));
+            }
+        }
+        self.broken("a number has too many bytes")
+    }
+
+    #[inline]
+    pub fn take(&mut self, length: usize) -> Read<&'a [u8]> {
+        match self.at.checked_add(length).and_then(|end| self.data.get(self.at..end)) {
+            Some(taken) => {
+                self.at += length;
+                Ok(taken)
+            }
+            None => self.broken("the bytes end too early"),
+        }
+    }
+
+    #[inline]
+    pub fn bytes(&mut self) -> Read<&'a [u8]> {
+        let length = self.long()?;
+        match usize::try_from(length) {
+            Ok(length) => self.take(length),
+            Err(_) => self.broken("a length is negative"),
+        }
+    }
+
+    #[inline]
+    pub fn text(&mut self) -> Read<&'a str> {
+        let start = self.at;
+        let bytes = self.bytes()?;
+        if is_ascii(bytes) {
+            // SAFETY: ASCII is UTF-8.
+            return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+        }
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(_) => Err(Broken { at: start, what: "a text is not UTF-8" }),
+        }
+    }
+
+    #[inline]
+    pub fn boolean(&mut self) -> Read<bool> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => self.broken("a truth value is neither 0 nor 1"),
+        }
+    }
+
+    /// The branch of a union of `branches`.
+    #[inline]
+    pub fn branch(&mut self, branches: usize) -> Read<usize> {
+        match usize::try_from(self.long()?) {
+            Ok(branch) if branch < branches => Ok(branch),
+            _ => self.broken("a union has no such branch"),
+        }
+    }
+
+    pub fn skip(&mut self, node: &Node, schema: &Schema, depth: usize) -> Read<()> {
+        if depth > MAX_DEPTH {
+            return self.broken("the value is nested too deep");
+        }
+        match node {
+            Node::Null => {}
+            Node::Boolean => drop(self.boolean()?),
+            Node::Varint => drop(self.long()?),
+            Node::Fixed(length) => drop(self.take(*length)?),
+            Node::Bytes => drop(self.bytes()?),
+            Node::String => drop(self.text()?),
+            Node::Enum(symbols) => drop(self.branch(*symbols)?),
+            Node::Union(branches) => {
+                let branch = self.branch(branches.len())?;
+                self.skip(&branches[branch], schema, depth + 1)?;
+            }
+            Node::Record(fields) => {
+                for (_, field) in fields {
+                    self.skip(field, schema, depth + 1)?;
+                }
+            }
+            Node::Array(item) => self.skip_blocks(schema, depth, |cursor| cursor.skip(item, schema, depth + 1))?,
+            Node::Map(item) => self.skip_blocks(schema, depth, |cursor| {
+                cursor.text()?;
+                cursor.skip(item, schema, depth + 1)
+            })?,
+            Node::Named(place) => self.skip(&schema.named[*place], schema, depth + 1)?,
+        }
+        Ok(())
+    }
+
+    fn skip_blocks(&mut self, _: &Schema, _: usize, mut one: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+        loop {
+            let mut count = self.long()?;
+            if count == 0 {
+                return Ok(());
+            }
+            if count < 0 {
+                count = count.checked_neg().unwrap_or(i64::MAX);
+                self.long()?;
+            }
+            // items of no bytes at all would let a few bytes ask for any number of turns
+            if count as u64 > self.data.len() as u64 {
+                return self.broken("a block has more items than bytes");
+            }
+            for _ in 0..count {
+                one(self)?;
+            }
+        }
+    }
+}
+
+/// The standard library's test pays for long texts; most here have a dozen bytes.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let high = words.iter().fold(0, |high, word| high | u64::from_ne_bytes(*word));
+    let last = rest.iter().fold(0, |high, byte| high | byte);
+    high & 0x8080_8080_8080_8080 == 0 && last < 0x80
+}
+
+#[inline]
+fn unzigzag(value: u64) -> i64 {
+    ((value >> 1) as i64) ^ -((value & 1) as i64)
+}
+
+pub fn put_long(out: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_long(out, bytes.len() as i64);
+    out.extend_from_slice(bytes);
+}
+
+/// A schema as far as it is needed to find one's way through its bytes.
+#[derive(Debug, Clone)]
+pub enum Node {
+    Null,
+    Boolean,
+    Varint,
+    /// Float, double and fixed: so many bytes.
+    Fixed(usize),
+    Bytes,
+    String,
+    Enum(usize),
+    Array(Box<Node>),
+    Map(Box<Node>),
+    Union(Vec<Node>),
+    Record(Vec<(String, Node)>),
+    Named(usize),
+}
+
+#[derive(Default)]
+pub struct Schema {
+    pub named: Vec<Node>,
+    places: HashMap<String, usize>,
+    /// The JSON of each named record, for whoever asks for the logical types of its fields.
+    json: Vec<Json>,
+}
+
+impl Schema {
+    /// The node of `json`; every named type found in it is remembered.
+    pub fn node(&mut self, json: &Json, namespace: &str) -> Result<Node, String> {
+        match json {
+            Json::String(name) => self.simple(name, namespace),
+            Json::Array(branches) => Ok(Node::Union(
+                branches.iter().map(|branch| self.node(branch, namespace)).collect::<Result<_, _>>()?,
+            )),
+            Json::Object(object) => {
+                let kind = object.get("type").ok_or("a schema has no type")?;
+                match kind.as_str() {
+                    Some("record" | "error") => self.record(json, namespace),
+                    Some("enum") => {
+                        let symbols = json["symbols"].as_array().ok_or("an enum has no symbols")?.len();
+                        self.define(json, namespace, |_, _| Ok(Node::Enum(symbols)))
+                    }
+                    Some("fixed") => {
+                        let size = json["size"].as_u64().ok_or("a fixed has no size")?;
+                        self.define(json, namespace, |_, _| Ok(Node::Fixed(size as usize)))
+                    }
+                    Some("array") => Ok(Node::Array(Box::new(self.node(&json["items"], namespace)?))),
+                    Some("map") => Ok(Node::Map(Box::new(self.node(&json["values"], namespace)?))),
+                    _ => self.node(kind, namespace),
+                }
+            }
+            _ => Err("a schema is neither a name, a union nor an object".into()),
+        }
+    }
+
+    /// The record that `node` is or names, and its JSON.
+    pub fn record_of<'s>(&'s self, node: &'s Node) -> Option<(&'s [(String, Node)], &'s Json)> {
+        match node {
+            Node::Named(place) => match &self.named[*place] {
+                Node::Record(fields) => Some((fields, &self.json[*place])),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn simple(&mut self, name: &str, namespace: &str) -> Result<Node, String> {
+        Ok(match name {
+            "null" => Node::Null,
+            "boolean" => Node::Boolean,
+            "int" | "long" => Node::Varint,
+            "float" => Node::Fixed(4),
+            "double" => Node::Fixed(8),
+            "bytes" => Node::Bytes,
+            "string" => Node::String,
+            _ => {
+                let place = self.places.get(&full_name(name, namespace)).or_else(|| self.places.get(name));
+                Node::Named(*place.ok_or_else(|| format!("the schema names {name}, which it does not define"))?)
+            }
+        })
+    }
+
+    fn record(&mut self, json: &Json, namespace: &str) -> Result<Node, String> {
+        self.define(json, namespace, |schema, namespace| {
+            let fields = json["fields"].as_array().ok_or("a record has no fields")?;
+            let mut nodes = Vec::with_capacity(fields.len());
+            for field in fields {
+                let name = field["name"].as_str().ok_or("a field has no name")?;
+                nodes.push((name.to_owned(), schema.node(&field["type"], namespace)?));
+            }
+            Ok(Node::Record(nodes))
+        })
+    }
+
+    fn define(
+        &mut self,
+        json: &Json,
+        namespace: &str,
+        make: impl FnOnce(&mut Self, &str) -> Result<Node, String>,
+    ) -> Result<Node, String> {
+        let name = json["name"].as_str().ok_or("a named type has no name")?;
+        let namespace = json["namespace"].as_str().unwrap_or(namespace);
+        let full = full_name(name, namespace);
+        let inner = full.rsplit_once('.').map_or("", |(space, _)| space).to_owned();
+        let place = self.named.len();
+        self.named.push(Node::Null);
+        self.json.push(json.clone());
+        self.places.insert(full, place);
+        self.named[place] = make(self, &inner)?;
+        Ok(Node::Named(place))
+    }
+}
+
+fn full_name(name: &str, namespace: &str) -> String {
+    if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
+}

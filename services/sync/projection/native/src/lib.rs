@@ -1,0 +1,148 @@
+//! The native engine of the projection: bytes in, bytes out, a whole run of changes at a time and without Python's lock.
+//!
+//! What projection means is written in `reference.py`, which this equals byte for byte; what this does not know or finds
+//! amiss, the reference does.
+
+mod avro;
+mod filter;
+mod mask;
+mod merkle;
+mod plan;
+mod project;
+mod repeats;
+mod value;
+mod walk;
+
+use plan::Plan;
+use project::{Asked, Outcome, Run};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyIndexError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+use repeats::{Mark, Ops};
+
+create_exception!(tongshu_projection, Unsupported, PyException, "A plan that this engine does not know how to run.");
+
+type MarkParts = (i64, i64, String, i64);
+
+/// A writer's schema and the grants that are served from its changes; made from JSON (see `native.py`).
+#[pyclass(frozen)]
+struct Projection {
+    plan: Plan,
+}
+
+/// What a run has made, grant by grant.
+#[pyclass(frozen)]
+struct Outcomes {
+    run: Run,
+}
+
+#[pymethods]
+impl Projection {
+    #[new]
+    fn new(plan: &str) -> PyResult<Self> {
+        let json = serde_json::from_str(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self { plan: Plan::of(&json).map_err(Unsupported::new_err)? })
+    }
+
+    /// Project `changes` (wire format, all of this schema) from number `start` on.
+    #[pyo3(signature = (changes, start, mark, now_us, catching_up))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        changes: Vec<Bound<'_, PyBytes>>,
+        start: usize,
+        mark: Option<MarkParts>,
+        now_us: i64,
+        catching_up: bool,
+    ) -> Outcomes {
+        let mark = mark.map(|(committed, lsn, ops, until_us)| Mark { committed, lsn, ops: Ops::of(&ops), until_us });
+        let asked = Asked { start, mark, now_us, catching_up };
+        let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
+        Outcomes { run: py.detach(|| project::run(&self.plan, &bytes, asked)) }
+    }
+}
+
+#[pymethods]
+impl Outcomes {
+    /// The change before which the run stopped; the number of changes when it did not.
+    #[getter]
+    fn stopped_at(&self) -> usize {
+        self.run.stopped_at
+    }
+
+    /// Why it stopped: at which byte of the change, and in words.
+    #[getter]
+    fn why(&self) -> Option<(usize, &'static str)> {
+        self.run.why.map(|broken| (broken.at, broken.what))
+    }
+
+    #[getter]
+    fn mark(&self) -> Option<MarkParts> {
+        self.run.mark.as_ref().map(|mark| (mark.committed, mark.lsn, mark.ops.text(), mark.until_us))
+    }
+
+    /// Whether the run has made anything for a grant.
+    fn delivers(&self, grant: usize) -> PyResult<bool> {
+        Ok(self.outcome(grant)?.changes > 0)
+    }
+
+    /// Of a grant: its creates, updates, deletes, reads and tombstones; the number of changes they came from, the first
+    /// and the last of these; the least and the most latency in microseconds (-1: none).
+    fn figures(&self, grant: usize) -> PyResult<([u64; 5], u64, u32, u32, i64, i64)> {
+        let outcome = self.outcome(grant)?;
+        let (least, most) = outcome.latency.unwrap_or((-1, -1));
+        Ok((outcome.counts, outcome.changes, outcome.first, outcome.last, least, most))
+    }
+
+    /// The records for a partition of a grant's topic, as `Producer.produce_batch` takes them.
+    fn messages<'py>(&self, py: Python<'py>, grant: usize, partition: usize) -> PyResult<Bound<'py, PyList>> {
+        let part = self.outcome(grant)?.partitions.get(partition).ok_or_else(no_such)?;
+        let messages = PyList::empty(py);
+        for record in &part.records {
+            let message = PyDict::new(py);
+            message.set_item(intern!(py, "key"), PyBytes::new(py, &part.bytes[record.key.0..record.key.1]))?;
+            match record.value {
+                Some((start, end)) => message.set_item(intern!(py, "value"), PyBytes::new(py, &part.bytes[start..end]))?,
+                None => message.set_item(intern!(py, "value"), py.None())?,
+            }
+            messages.append(message)?;
+        }
+        Ok(messages)
+    }
+
+    /// The leaf hashes of these records, 32 bytes each.
+    fn leaves<'py>(&self, py: Python<'py>, grant: usize, partition: usize) -> PyResult<Bound<'py, PyBytes>> {
+        let part = self.outcome(grant)?.partitions.get(partition).ok_or_else(no_such)?;
+        Ok(PyBytes::new(py, part.leaves.as_flattened()))
+    }
+}
+
+impl Outcomes {
+    fn outcome(&self, grant: usize) -> PyResult<&Outcome> {
+        self.run.outcomes.get(grant).ok_or_else(no_such)
+    }
+}
+
+fn no_such() -> PyErr {
+    PyIndexError::new_err("no such grant or partition")
+}
+
+/// The root of the RFC 6962 tree over leaf hashes that lie one after another.
+#[pyfunction]
+fn root<'py>(py: Python<'py>, leaves: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    let (hashes, rest) = leaves.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(PyValueError::new_err("a leaf hash has 32 bytes"));
+    }
+    Ok(PyBytes::new(py, &merkle::root(hashes)))
+}
+
+#[pymodule]
+fn tongshu_projection(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("Unsupported", module.py().get_type::<Unsupported>())?;
+    module.add_class::<Projection>()?;
+    module.add_class::<Outcomes>()?;
+    module.add_function(wrap_pyfunction!(root, module)?)
+}

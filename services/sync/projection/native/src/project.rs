@@ -1,0 +1,413 @@
+//! The projection: what each grant of a plan sees of a run of changes. The meaning is `reference.py`'s.
+//!
+//! A change goes through to all grants or to none: where anything is amiss, the run stops before it and says at which
+//! byte, and the reference engine finds out what it is.
+
+use crate::avro::{Broken, put_long};
+use crate::mask::Mask;
+use crate::merkle::{Hash, leaf};
+use crate::plan::{Column, Grant, Plan, Shown};
+use crate::repeats::{Mark, Said};
+use crate::value::{MICROS, Spelling, UNAVAILABLE, Unsure, Value};
+use crate::walk::{Found, Slot, walk};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Op {
+    Create,
+    Update,
+    Delete,
+    Read,
+    Tombstone,
+}
+
+/// A record for a share topic: where its key and value lie among the bytes, and which change made it.
+pub struct Record {
+    pub op: Op,
+    pub change: u32,
+    pub key: (usize, usize),
+    /// None: a tombstone.
+    pub value: Option<(usize, usize)>,
+}
+
+/// What one partition of a grant's topic gets.
+#[derive(Default)]
+pub struct Partition {
+    pub bytes: Vec<u8>,
+    pub records: Vec<Record>,
+    pub leaves: Vec<Hash>,
+}
+
+/// What one grant gets of a run.
+#[derive(Default)]
+pub struct Outcome {
+    pub partitions: Vec<Partition>,
+    pub counts: [u64; 5],
+    /// Changes that led to a delivery: how many, the first, the last.
+    pub changes: u64,
+    pub first: u32,
+    pub last: u32,
+    /// Least and most microseconds from the source's commit, of live changes.
+    pub latency: Option<(i64, i64)>,
+}
+
+pub struct Run {
+    pub outcomes: Vec<Outcome>,
+    /// The change before which the run stopped, and why; past the last one when it did not.
+    pub stopped_at: usize,
+    pub why: Option<Broken>,
+    pub mark: Option<Mark>,
+}
+
+/// What is asked of a run beside its changes.
+pub struct Asked {
+    pub start: usize,
+    /// None where repetitions are not looked for.
+    pub mark: Option<Mark>,
+    pub now_us: i64,
+    pub catching_up: bool,
+}
+
+/// A change that has been walked.
+struct Change<'a> {
+    data: &'a [u8],
+    found: &'a Found,
+    number: u32,
+    committed_us: i64,
+    position: i64,
+    catching_up: bool,
+}
+
+/// Room for work, made once a run.
+#[derive(Default)]
+struct Scratch {
+    mask: Vec<u8>,
+    key: Vec<u8>,
+    delivered: Vec<usize>,
+}
+
+/// What this engine will not judge, where it is not the bytes that are broken.
+const UNJUDGED: Broken = Broken { at: 0, what: "a change that the reference judges" };
+
+impl From<Unsure> for Broken {
+    fn from(_: Unsure) -> Self {
+        UNJUDGED
+    }
+}
+
+pub fn run(plan: &Plan, changes: &[&[u8]], asked: Asked) -> Run {
+    let mut outcomes: Vec<Outcome> = plan.grants.iter().map(|grant| Outcome::of(grant.partitions)).collect();
+    let (mut found, mut scratch, mut mark) = (Found::default(), Scratch::default(), asked.mark);
+    let (mut stopped_at, mut why) = (changes.len(), None);
+    for (number, data) in changes.iter().enumerate().skip(asked.start) {
+        let heard = mark;
+        if let Err(broken) = one(plan, data, number as u32, &asked, &mut found, &mut mark, &mut outcomes, &mut scratch) {
+            for outcome in &mut outcomes {
+                outcome.forget(number as u32);
+            }
+            (stopped_at, why, mark) = (number, Some(broken), heard);
+            break;
+        }
+    }
+    for outcome in &mut outcomes {
+        outcome.count();
+    }
+    Run { outcomes, stopped_at, why, mark }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn one(
+    plan: &Plan,
+    data: &[u8],
+    number: u32,
+    asked: &Asked,
+    found: &mut Found,
+    mark: &mut Option<Mark>,
+    outcomes: &mut [Outcome],
+    scratch: &mut Scratch,
+) -> Result<(), Broken> {
+    walk(plan, data, found)?;
+    if let Some(mark) = mark {
+        let sequence = found.sequence.and_then(|(start, end)| std::str::from_utf8(&data[start..end]).ok());
+        match mark.hears(found.op, sequence, found.micros) {
+            Said::New => {}
+            Said::Before => return Ok(()),
+            Said::Unsure => return Err(UNJUDGED),
+        }
+    }
+    let deletes = found.op == b'd';
+    let committed_us = match (found.micros, found.millis) {
+        (Some(micros), _) => Some(micros),
+        (None, Some(millis)) => millis.checked_mul(1_000),
+        (None, None) => None,
+    };
+    let committed_us = committed_us.filter(|micros| MICROS.contains(micros)).ok_or(UNJUDGED)?;
+    let position = found.lsn.filter(|lsn| *lsn != 0).or(found.position).unwrap_or(0);
+    if deletes == found.has_after || (deletes && !found.has_before) || position < 0 {
+        return Err(UNJUDGED);
+    }
+    let change = Change { data, found, number, committed_us, position, catching_up: asked.catching_up };
+    scratch.delivered.clear();
+    for (place, grant) in plan.grants.iter().enumerate() {
+        if change.project(grant, &mut outcomes[place], scratch)? {
+            scratch.delivered.push(place);
+        }
+    }
+    if !asked.catching_up && found.op != b'r' {
+        let latency = (asked.now_us - committed_us).max(0);
+        for &place in &scratch.delivered {
+            let (least, most) = outcomes[place].latency.unwrap_or((latency, latency));
+            outcomes[place].latency = Some((least.min(latency), most.max(latency)));
+        }
+    }
+    Ok(())
+}
+
+impl Change<'_> {
+    /// Whether `grant` gets something of the change; it is written to `outcome`.
+    fn project(&self, grant: &Grant, outcome: &mut Outcome, scratch: &mut Scratch) -> Result<bool, Broken> {
+        let (before, after) = (&self.found.before[..], &self.found.after[..]);
+        let earlier = self.found.has_before.then_some(before);
+        let was_seen = self.found.has_before && self.sees(grant, before, None)?;
+        let is_seen = self.found.has_after && self.sees(grant, after, earlier)?;
+        if is_seen {
+            let op = if self.catching_up || self.found.op == b'r' {
+                Op::Read
+            } else if !was_seen {
+                Op::Create
+            } else if self.same(grant, before, after)? {
+                return Ok(false);
+            } else {
+                Op::Update
+            };
+            self.key(grant, after, scratch)?;
+            self.emit(grant, op, Some((after, earlier)), outcome, scratch)?;
+        } else if was_seen {
+            self.key(grant, before, scratch)?;
+            self.emit(grant, Op::Delete, None, outcome, scratch)?;
+            self.emit(grant, Op::Tombstone, None, outcome, scratch)?;
+        }
+        Ok(is_seen || was_seen)
+    }
+
+    fn sees(&self, grant: &Grant, row: &[Slot], before: Option<&[Slot]>) -> Result<bool, Broken> {
+        let Some(filter) = &grant.filter else { return Ok(true) };
+        let mut values = Vec::with_capacity(grant.filtered.len());
+        for column in &grant.filtered {
+            let slot = self.slot(column, row, before)?;
+            values.push(if slot.is_null() { None } else { Some(column.spelling.read(slot.body(self.data))?) });
+        }
+        Ok(filter.matches(&values))
+    }
+
+    /// Where the value of a column is, taken from the row before where an update did not touch it.
+    #[inline]
+    fn slot(&self, column: &Column, row: &[Slot], before: Option<&[Slot]>) -> Result<Slot, Broken> {
+        let slot = row[column.place];
+        if !self.is_unavailable(column, slot) {
+            return Ok(slot);
+        }
+        let earlier = before.ok_or(UNJUDGED)?[column.place];
+        if self.is_unavailable(column, earlier) { Err(UNJUDGED) } else { Ok(earlier) }
+    }
+
+    #[inline]
+    fn is_unavailable(&self, column: &Column, slot: Slot) -> bool {
+        matches!(column.spelling, Spelling::Text | Spelling::Zoned)
+            && slot.end - slot.body == UNAVAILABLE.len() as u32
+            && !slot.is_null()
+            && slot.body(self.data) == UNAVAILABLE
+    }
+
+    fn same(&self, grant: &Grant, before: &[Slot], after: &[Slot]) -> Result<bool, Broken> {
+        for one in grant.shown.iter().chain(&grant.key) {
+            let (old, new) = (before[one.column.place], after[one.column.place]);
+            if !self.is_unavailable(&one.column, new) && !self.equal(&one.column, old, new)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn equal(&self, column: &Column, old: Slot, new: Slot) -> Result<bool, Broken> {
+        if old.is_null() || new.is_null() {
+            return Ok(old.is_null() && new.is_null());
+        }
+        let (old, new) = (old.body(self.data), new.body(self.data));
+        Ok(match column.spelling {
+            Spelling::Double | Spelling::Float | Spelling::Decimal { .. } => {
+                column.spelling.read(old)? == column.spelling.read(new)?
+            }
+            _ => old == new,
+        })
+    }
+
+    /// The projected key, in wire format, into `scratch.key`.
+    fn key(&self, grant: &Grant, row: &[Slot], scratch: &mut Scratch) -> Result<(), Broken> {
+        let Scratch { mask, key, .. } = scratch;
+        key.clear();
+        key.extend_from_slice(&grant.key_head);
+        for one in &grant.key {
+            let slot = self.slot(&one.column, row, None)?;
+            if slot.is_null() {
+                return Err(UNJUDGED);
+            }
+            self.put(grant, one, slot, mask, key)?;
+        }
+        Ok(())
+    }
+
+    fn emit(
+        &self,
+        grant: &Grant,
+        op: Op,
+        row: Option<(&[Slot], Option<&[Slot]>)>,
+        outcome: &mut Outcome,
+        scratch: &mut Scratch,
+    ) -> Result<(), Broken> {
+        let Scratch { mask, key, .. } = scratch;
+        let place = if grant.partitions == 1 { 0 } else { partition_of(key, grant.partitions) };
+        let Partition { bytes: out, records, leaves } = &mut outcome.partitions[place];
+        // as the entry of a leaf has it, so that one pass over what lies together hashes it
+        let entry = out.len();
+        out.extend_from_slice(&(key.len() as u32).to_be_bytes());
+        let key_start = out.len();
+        out.extend_from_slice(key);
+        let key_end = out.len();
+        out.push(u8::from(op != Op::Tombstone));
+        let value_start = out.len();
+        if let Some(letter) = op.letter() {
+            out.extend_from_slice(&grant.value_head);
+            out.extend_from_slice(&[2, letter]);
+            match row {
+                None => out.push(0),
+                Some((row, before)) => {
+                    out.push(2);
+                    for one in &grant.shown {
+                        let slot = self.slot(&one.column, row, before)?;
+                        self.show(grant, one, slot, mask, out)?;
+                    }
+                }
+            }
+            out.extend_from_slice(&grant.system);
+            put_position(out, self.position);
+            put_long(out, self.committed_us);
+            out.extend_from_slice(&grant.tail);
+        }
+        leaves.push(leaf(&out[entry..]));
+        let value = (op != Op::Tombstone).then_some((value_start, out.len()));
+        records.push(Record { op, change: self.number, key: (key_start, key_end), value });
+        Ok(())
+    }
+
+    /// A granted item, as an optional field has it.
+    #[inline]
+    fn show(&self, grant: &Grant, one: &Shown, slot: Slot, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Broken> {
+        if matches!(one.mask, Some(Mask::Null)) || (slot.is_null() && !matches!(one.mask, Some(Mask::Constant(_)))) {
+            if !slot.is_null() {
+                one.column.spelling.read(slot.body(self.data))?;
+            }
+            out.push(0);
+            return Ok(());
+        }
+        out.push(2);
+        self.put(grant, one, slot, scratch, out)
+    }
+
+    #[inline]
+    fn put(&self, grant: &Grant, one: &Shown, slot: Slot, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Broken> {
+        let spelling = one.column.spelling;
+        if slot.is_null() {
+            // under a constant, which hides that too
+            if let Some(mask) = &one.mask {
+                mask.put(&Value::Boolean(false), &grant.secret, scratch, out);
+            }
+            return Ok(());
+        }
+        if one.mask.is_none() && spelling.copies() {
+            if spelling.is_bounded() {
+                spelling.read(slot.body(self.data))?;
+            }
+            out.extend_from_slice(slot.whole(self.data));
+            return Ok(());
+        }
+        let value = spelling.read(slot.body(self.data))?;
+        match &one.mask {
+            Some(mask) => mask.put(&value, &grant.secret, scratch, out),
+            None => value.put(out),
+        }
+        Ok(())
+    }
+}
+
+impl Op {
+    fn letter(self) -> Option<u8> {
+        match self {
+            Self::Create => Some(b'c'),
+            Self::Update => Some(b'u'),
+            Self::Delete => Some(b'd'),
+            Self::Read => Some(b'r'),
+            Self::Tombstone => None,
+        }
+    }
+}
+
+impl Outcome {
+    fn of(partitions: usize) -> Self {
+        Self { partitions: (0..partitions).map(|_| Partition::default()).collect(), ..Self::default() }
+    }
+
+    /// Take back what change `number` has left.
+    fn forget(&mut self, number: u32) {
+        for one in &mut self.partitions {
+            while one.records.last().is_some_and(|record| record.change == number) {
+                one.records.pop();
+                one.leaves.pop();
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        for record in self.partitions.iter().flat_map(|one| &one.records) {
+            self.counts[record.op as usize] += 1;
+            if record.op != Op::Tombstone {
+                self.first = if self.changes == 0 { record.change } else { self.first.min(record.change) };
+                self.last = self.last.max(record.change);
+                self.changes += 1;
+            }
+        }
+    }
+}
+
+/// Sixteen lower-case hex digits.
+fn put_position(out: &mut Vec<u8>, position: i64) {
+    out.push(32);
+    let mut digits = [0; 16];
+    hex::encode_to_slice(position.to_be_bytes(), &mut digits).expect("8 bytes are 16 digits");
+    out.extend_from_slice(&digits);
+}
+
+/// Where Kafka's Java clients would place the key.
+fn partition_of(key: &[u8], partitions: usize) -> usize {
+    (murmur2(key) & 0x7fff_ffff) as usize % partitions
+}
+
+fn murmur2(data: &[u8]) -> u32 {
+    const MIX: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(MIX);
+        word ^= word >> 24;
+        hash = hash.wrapping_mul(MIX) ^ word.wrapping_mul(MIX);
+    }
+    let rest = words.remainder();
+    if !rest.is_empty() {
+        for (place, byte) in rest.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * place);
+        }
+        hash = hash.wrapping_mul(MIX);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(MIX);
+    hash ^ hash >> 15
+}
