@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +19,6 @@ log = structlog.get_logger()
 
 GROUP = "sync.table"
 _LOOK_SECONDS = 0.5
-# a grant names its connection string; it may name nothing else of the exchange's secrets
-_SECRET = re.compile(r"[a-z][a-z0-9_]*_dsn")
 
 
 class UnknownTarget(Exception):
@@ -98,12 +95,10 @@ class TableExchange:
         self._without = without
 
     def _store(self, name: str) -> Store:
-        if not _SECRET.fullmatch(name):
-            raise UnknownTarget(f"the connection string is kept in a secret whose name ends with _dsn, not in {name!r}")
         try:
-            dsn = self._settings.secret(name)
+            dsn = self._settings.connection_string(name)
         except SecretMissing as error:
-            raise UnknownTarget(f"there is no secret {name!r} with the connection string of the database") from error
+            raise UnknownTarget(str(error)) from error
         for scheme, make in STORES.items():
             if dsn.startswith(scheme):
                 return make(name, dsn, self._registry, Receipts(self._settings, self._registry))
