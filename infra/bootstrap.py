@@ -45,6 +45,7 @@ TOPICS = (
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
     sync_topics.RECEIPTS,
+    sync_topics.ACCESS,
     LOG,
 )
 

@@ -36,6 +36,7 @@ PORTS = (
     "demand",
     "sync",
     "table",
+    "rows",
     "audit",
     "sources",
 )

@@ -32,6 +32,7 @@ _SERVICES = {
     "demand": "demand",
     "sync": "sync",
     "table": "sync.table",
+    "rows": "sync.rows",
     "audit": "audit",
 }
 

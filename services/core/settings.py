@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
+    rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
+    rows_per_day: int = Field(
+        default=2_000_000, description="Look-ups of rows a day (of the place) that a grant may make."
+    )
+
     @property
     def connect_registry_url(self) -> str:
         """The registry's v2 API, which the Avro converter of Connect speaks."""

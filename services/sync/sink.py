@@ -50,10 +50,14 @@ class Moved(Exception):
 
 @dataclass(slots=True, eq=False)
 class Placed:
-    """A grant that is served; `next` is, by partition, the offset that its store gets next."""
+    """A grant that is served.
+
+    By partition, `next` is the offset that is prepared next; all before `written` is in the store.
+    """
 
     grant: State
     next: dict[int, int]
+    written: dict[int, int]
     is_served: bool = True
 
 
@@ -86,11 +90,11 @@ class Store(Protocol):
 
 @dataclass(slots=True)
 class Standing:
-    """How a grant stands: `reason` says why it waits, None that it does not."""
+    """How a grant stands: `reason` says why it waits, None that it does not; `written` as in `Placed`."""
 
     grant: str
-    reason: str | None = None
-    next: dict[int, int] = field(default_factory=dict)
+    reason: str | None = "not placed yet"
+    written: dict[int, int] = field(default_factory=dict)
     back_off: float = _FIRST_BACK_OFF_SECONDS
     retry_at: float = 0.0
 
@@ -119,6 +123,10 @@ class Sink(threading.Thread):
     def standings(self) -> list[Standing]:
         """How each grant stands; may be asked from any thread."""
         return list(self._standing.copy().values())
+
+    def places(self) -> list[Placed]:
+        """The grants that are served just now; may be asked from any thread."""
+        return list(self._placed.copy().values())
 
     def stop(self) -> None:
         self._stopping.set()
@@ -178,12 +186,13 @@ class Sink(threading.Thread):
             self._wait(standing, topic.error.str())
             return
         try:
-            placed = Placed(grant, self._store.place(grant, topic.partitions))
+            begin = self._store.place(grant, topic.partitions)
         except Refused as error:
             self._wait(standing, str(error))
             return
+        placed = Placed(grant, begin, dict(begin))
         self._placed[grant["id"]] = self._by_topic[grant["topic"]] = placed
-        standing.next = placed.next
+        standing.written = placed.written
         self._source.incremental_assign(
             [TopicPartition(grant["topic"], partition, offset) for partition, offset in placed.next.items()]
         )
@@ -253,6 +262,7 @@ class Sink(threading.Thread):
         for where, offset in ends.items():
             if (placed := self._by_topic.get(where[0])) and where[1] in placed.next:
                 ready.append((placed, partial(self._store.reached_end, placed, where[1], offset)))
+                ready.append((placed, partial(placed.written.__setitem__, where[1], offset)))
         return ready
 
     def _prepare_run(self, placed: Placed, partition: int, run: Sequence[Message]) -> list[tuple[Placed, Write]]:
@@ -271,7 +281,8 @@ class Sink(threading.Thread):
             self._park(placed, f"the schema registry does not answer: {error}")
             return []
         placed.next[partition] = int(run[-1].offset() or 0) + 1
-        return [(placed, write) for write in writes]
+        done: Write = partial(placed.written.__setitem__, partition, placed.next[partition])
+        return [(placed, write) for write in (*writes, done)]
 
     def _complain(self, where: tuple[str, int], error: KafkaError) -> None:
         placed = self._by_topic.get(where[0])

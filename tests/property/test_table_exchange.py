@@ -204,7 +204,7 @@ class Bench:
         """One batch of at most `most` records; whether it is at the end."""
         try:
             if self.placed is None:
-                self.placed = Placed(self.grant, self.store.place(self.grant, [0]))
+                self.placed = Placed(self.grant, self.store.place(self.grant, [0]), {})
             batch = [record for record in self.topic.records if record.at >= self.placed.next[0]][:most]
             if not batch:
                 self.store.reached_end(self.placed, 0, self.topic.end)

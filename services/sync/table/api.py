@@ -17,11 +17,11 @@ class TableOut(BaseModel):
     grant: str
     state: str = Field(description="`running`, or `waiting` for what `reason` says.")
     reason: str | None = Field(description="Why it waits; no data of rows.")
-    next: dict[int, int] = Field(description="By partition of the share topic: the next offset that the table gets.")
+    written: dict[int, int] = Field(description="By partition of the share topic: all before this offset is in it.")
 
     model_config = {
         "json_schema_extra": {
-            "examples": [{"grant": "0a1b2c3d4e5f", "state": "running", "reason": None, "next": {"0": 12_345}}]
+            "examples": [{"grant": "0a1b2c3d4e5f", "state": "running", "reason": None, "written": {"0": 12_345}}]
         }
     }
 
@@ -43,6 +43,6 @@ def router(exchange: TableExchange) -> APIRouter:
                 Words(f"No table is filled under grant {grant_id!r}.", f"授权“{grant_id}”目前没有库表交换。"),
             )  # fmt: skip
         state = "running" if found.reason is None else "waiting"
-        return TableOut(grant=grant_id, state=state, reason=found.reason, next=found.next)
+        return TableOut(grant=grant_id, state=state, reason=found.reason, written=found.written)
 
     return routes
