@@ -42,6 +42,8 @@ TOPICS = (
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
+    demand_events.USAGE,
+    demand_events.MATCHING,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
     sync_topics.RECEIPTS,
@@ -76,8 +78,18 @@ RULES: dict[str, list[Rule]] = {
     ],
     "demand": [
         (TOPIC, "catalog.", PREFIXED, READ),
+        # the first manifest of a grant says that data flows; tracking counts deliveries, and keeps what happened
+        (TOPIC, "sync.", PREFIXED, READ),
+        (TOPIC, "quarantine.", PREFIXED, READ),
+        (TOPIC, "demand.", PREFIXED, READ),
         (GROUP, "demand.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, CREATE),
+        # share topics are looked after: one that was changed or removed by hand is put right
+        (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE),
+        (TOPIC, "share.", PREFIXED, AclOperation.DESCRIBE_CONFIGS),
+        (TOPIC, "share.", PREFIXED, AclOperation.ALTER_CONFIGS),
+        # an objection is closed by the delivery that corrects its record
+        (TOPIC, "share.", PREFIXED, READ),
         # users and rights of the departments
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),

@@ -23,8 +23,8 @@ PASSWORDS = (
     "sources_admin_password",
     "operator_token",
 )
-KEYS = ("pseudonym_key", "audit_signing_key")
-VAULT_KEY = "catalog_vault_key"
+KEYS = ("pseudonym_key", "audit_signing_key", "webhook_key")
+VAULT_KEYS = ("catalog_vault_key", "demand_vault_key")
 
 # An engine hands a secret to a container as the very file that it is here, and every container runs as a user of its
 # own. So the files are open, and the folder, which no container sees, is closed to everybody else on this machine.
@@ -38,8 +38,9 @@ def make(folder: Path, mode: int = 0o600) -> None:
         _keep(folder / name, secrets.token_urlsafe(24), mode)
     for name in KEYS:
         _keep(folder / name, secrets.token_hex(32), mode)
-    # a Fernet key, made without the library so that this runs where no environment is
-    _keep(folder / VAULT_KEY, base64.urlsafe_b64encode(os.urandom(32)).decode(), mode)
+    for name in VAULT_KEYS:
+        # a Fernet key, made without the library so that this runs where no environment is
+        _keep(folder / name, base64.urlsafe_b64encode(os.urandom(32)).decode(), mode)
 
 
 def _keep(path: Path, value: str, mode: int) -> None:

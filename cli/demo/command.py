@@ -3,7 +3,8 @@
 Four sample departments; two resources catalogued and mounted, in a catalogue that twelve departments fill
 (`catalogue.yaml`); three grants with different items, masks and filters; a stream of changes on the sources; consumers
 that are plain Kafka clients. At the end each consumer's state is compared, row by row, with what its source says it
-must be, and each delivery with its manifest and its place in the audit log.
+must be, and each delivery with its manifest and its place in the audit log; then a wrong record is objected to and
+corrected, and the figures of the month are told.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from rich.table import Table
 
 from cli import up
 from cli.demo.catalogue import fill
+from cli.demo.correction import FIGURES, NotClosed, correct, figures
+from cli.demo.correction import rate as rate_grant
 from cli.demo.grants import RESOURCES
 from cli.demo.proof import account, check_log
 from cli.demo.stage import Running, catalogue, open_grants, percentile, server_of, settle
 from cli.demo.workload import Workload
-from cli.demo.world import DEPARTMENTS, create
+from cli.demo.world import DEPARTMENTS, Server, create
 from cli.exchange import Exchange
 from infra.embedded import home as homes
 from infra.embedded.home import Lock
+from services.core.calendar import today
 
 _SHOWN_DIFFERENCES = 5
 
@@ -91,7 +95,8 @@ def run(exchange: Exchange, *, minutes: float, rate: float, seed: int, keep: boo
             _stream(workload, running, minutes=minutes, rate=rate)
             with out.status("Waiting for the last changes…"):
                 left = settle(exchange, server, running)
-        return _verdict(exchange, running, left)
+        verdict = _verdict(exchange, running, left)
+        return verdict and _correction(exchange, server, running)
     finally:
         workload.close()
         for one in running:
@@ -140,6 +145,30 @@ def _view(done: Counter[str], running: list[Running], elapsed: float, total: flo
     kinds = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(done.items()))
     changed = done.total() / elapsed if elapsed else 0.0
     return Group(table, f"{min(elapsed, total):.0f} of {total:.0f} s · {changed:.0f} changes/s: {kinds}\n")
+
+
+def _correction(exchange: Exchange, server: Server, running: list[Running]) -> bool:
+    """An objection to a wrong record that its correction closes, a rating, and the figures of the month."""
+    with out.status("Objecting to a wrong record…"):
+        try:
+            case, seconds = correct(exchange, server, running[0])
+            rate_grant(exchange, running[0].grant["id"])
+            month = figures(exchange, today())
+        except NotClosed as error:
+            out.print(f"[red]✗[/] {error}")
+            return False
+    proof = case["proof"]
+    out.print(
+        f"[green]✓[/] An objection to a wrong record was closed by its correction in {seconds:.1f} s:"
+        f" {proof['topic']} offset {proof['offset']}, manifest {proof['sequence']}"
+    )
+    shown = (
+        f"{title} {100 * month[name]['value']:.1f} %"
+        for name, title in FIGURES.items()
+        if month[name]["value"] is not None
+    )
+    out.print(f"[green]✓[/] The month so far: {', '.join(shown)}; score {month['score']}")
+    return True
 
 
 def _verdict(exchange: Exchange, running: list[Running], left: dict[str, list[str]]) -> bool:

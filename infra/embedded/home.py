@@ -34,6 +34,7 @@ PORTS = (
     "connect",
     "catalog",
     "demand",
+    "tracking",
     "sync",
     "table",
     "rows",
@@ -135,6 +136,7 @@ def find() -> Home | None:
         kept = json.loads(text)
         if kept["format"] != FORMAT:
             raise HomeProblem(f"{record} is of format {kept['format']}, this version reads {FORMAT}.")
+        # a part that is new since the folder was made gets its port at the next `up`
         ports = {part: int(kept["ports"][part]) for part in PORTS if part in kept["ports"]}
         return Home(path, str(kept["id"]), ports, bool(kept["samples"]))
     except (ValueError, KeyError, TypeError) as error:
@@ -160,7 +162,7 @@ def prepare(*, samples: bool = False, ports: Mapping[str, int] | None = None, ne
     try:
         for folder in (path, path / "secrets", path / "data", path / "logs", path / "run"):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if home is None or wanted or new_ports or tuple(home.ports) != PORTS:
+        if home is None or wanted or new_ports or home.ports.keys() != set(PORTS):
             chosen = {} if home is None or new_ports else dict(home.ports)
             chosen |= wanted
             chosen |= _free_ports([part for part in PORTS if part not in chosen])

@@ -25,15 +25,15 @@ from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
-_WITH_OUTBOX = ("catalog", "demand")
-# our own processes and the modules that they run
+_WITH_OUTBOX = ("catalog", "demand", "tracking")
 _SERVICES = {
-    "catalog": "catalog",
-    "demand": "demand",
-    "sync": "sync",
-    "table": "sync.table",
-    "rows": "sync.rows",
-    "audit": "audit",
+    "catalog": "services.catalog",
+    "demand": "services.demand",
+    "tracking": "services.demand.tracking",
+    "sync": "services.sync",
+    "table": "services.sync.table",
+    "rows": "services.sync.rows",
+    "audit": "services.audit",
 }
 
 INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
@@ -89,7 +89,7 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
         found.append(
             Part(
                 name=service,
-                command=[python, "-m", f"services.{module}"],
+                command=[python, "-m", module],
                 # an event that is written before the outbox is watched would be told to nobody
                 needs=["schemas", "broker", "redis", *(["outbox"] if service in _WITH_OUTBOX else [])],
                 environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},
@@ -267,7 +267,8 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
             return
         shutil.rmtree(data, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(hashlib.sha256(home.id.encode()).digest()[:16]).decode().rstrip("=")
-        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format", "-t", cluster]
+        command = [str(tools.java), "-cp", tools.kafka_classpath, "kafka.tools.StorageTool", "format"]
+        command.append(f"--cluster-id={cluster}")  # in one word: it may begin with a hyphen
         user = ["-c", str(configuration), "-S", f"SCRAM-SHA-512=[name=admin,password={admin}]"]
         result = subprocess.run([*command, *user], capture_output=True, text=True)
         if result.returncode != 0:

@@ -67,7 +67,7 @@ def tools_folder() -> Path:
 
 
 def python_path() -> list[str]:
-    """Where our processes import from beside their environment: the checkout, and the native engine where there is one."""
+    """Where our processes import from beside their environment: the checkout, and the native engine if any."""
     return [str(ROOT), str(native.folder(tools_folder()))]
 
 

@@ -26,7 +26,7 @@ from services.core.settings import Settings
 log = structlog.get_logger()
 
 HOUR_MS = 3_600_000
-_SCRAM_ITERATIONS = 8_192
+SCRAM_ITERATIONS = 8_192
 V = TypeVar("V")
 
 
@@ -113,11 +113,16 @@ def issue_password(admin: AdminClient, user: str) -> str:
     The user is made where there is none. Raises KafkaException.
     """
     password = secrets.token_urlsafe(24)
-    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _SCRAM_ITERATIONS)
+    set_password(admin, user, password)
+    return password
+
+
+def set_password(admin: AdminClient, user: str, password: str, iterations: int = SCRAM_ITERATIONS) -> None:
+    """Let the broker user `user` log in with `password`, and with no other. Raises KafkaException."""
+    info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, iterations)
     change = UserScramCredentialUpsertion(user, info, password.encode())
     for changed in admin.alter_user_scram_credentials([change]).values():
         changed.result(30)
-    return password
 
 
 class StateView(Generic[V]):

@@ -54,6 +54,15 @@ class Settings(BaseSettings):
         description="The exchange's address from outside; the names of all things in exports begin so, for good.",
     )
 
+    webhook_networks: str = Field(
+        default="",
+        description="Private networks that webhooks may be in, as CIDR with commas between; none unless it says so.",
+    )
+    smtp_host: str = Field(default="", description="Mail relay for notices, without a login; empty: none.")
+    smtp_port: int = 25
+    smtp_from: str = "tongshu@localhost"
+    smtp_starttls: bool = False
+
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
     cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")
@@ -66,6 +75,12 @@ class Settings(BaseSettings):
     )
     mount_retained_mebibytes: int = Field(
         default=1_024, description="How much log a source may keep for a mount before that is told as drift."
+    )
+    broker_watch_seconds: float = Field(
+        default=2.0, description="How often users, rights and share topics on the broker are compared with the grants."
+    )
+    tracking_look_seconds: float = Field(
+        default=60.0, description="How often use is told per resource, and silent grants and ready feedback looked for."
     )
     share_partitions: int = Field(
         default=1, description="Partitions of a share topic; one gives its consumer the order of the whole resource."

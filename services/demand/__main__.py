@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Message
+from cryptography.fernet import Fernet
+from sqlalchemy.orm import Session
 
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.http import application, serve
-from services.core.kafka import StateView, admin_client, state_consumer
-from services.core.settings import settings
-from services.demand import api
+from services.core.idempotency import Keys
+from services.core.identity import Viewer
+from services.core.kafka import StateView, admin_client, consumer, state_consumer
+from services.core.settings import Settings, settings
+from services.demand import api, demand_store, registers, timekeeping
 from services.demand.broker import Broker
 from services.demand.demands import Demands
 from services.demand.events import Publisher
+from services.demand.following import Apply, Follower
+from services.demand.fulfilment import Fulfilment
+from services.demand.objecting import registrar
+from services.demand.reconcile import BrokerWatch
+from services.demand.sending import Sender
 from services.demand.watch import GrantWatch
 
 
@@ -21,33 +33,85 @@ def main() -> None:
     telemetry.start("demand", here.log_level)
     engine = db.engine(here, "demand")
     registry = Registry(here.registry_url)
-    told = threading.Event()
+    sessions = db.sessions(engine)
+    told, waking = threading.Event(), list[Fulfilment]()
+
+    def resource_changed(code: str, _: object) -> None:
+        told.set()
+        for one in waking:
+            one.resource_changed(code)
+
+    def decided() -> None:
+        for one in waking:
+            one.wake()
+
     resources = StateView(
         lambda: state_consumer(here, "demand", "demand.resources"),
         "catalog.resources",
         Codec(registry, "catalog.resources").decode,
-        lambda code, state: told.set(),
+        resource_changed,
     )
     identities = identity.view(here, registry, "demand")
     resources.start()
     identities.start()
+    publisher = Publisher(registry)
     demands = Demands(
         settings=here,
-        session=db.sessions(engine),
-        publisher=Publisher(registry),
+        session=sessions,
+        publisher=publisher,
         broker=Broker(admin_client(here, "demand"), here),
+        vault=Fernet(here.secret("demand_vault_key")),
+        registrar=registrar(here, publisher),
         resources=resources,
+        decided=decided,
     )
+    with sessions() as session, session.begin():
+        timekeeping.plant(session)
+    fulfilment = Fulfilment(demands, demands.desk)
+    waking.append(fulfilment)
+    followers = [
+        _follower(here, sessions, "catalog.events", _registers(registry, publisher)),
+        _follower(here, sessions, "sync.deliveries", fulfilment.delivered),
+    ]
     checks = {
         "database": lambda: db.is_ready(engine),
         "catalogue state": lambda: str(resources.failure) if resources.failure else None,
         "identities": lambda: str(identities.failure) if identities.failure else None,
+        "registers": lambda: followers[0].not_ready,
+        "deliveries": lambda: followers[1].not_ready,
     }
     app = application("demand", checks)
-    identity.install(app, identity.known(identities.get))
+    app.state.keys = Keys(sessions, demand_store.idempotency)
+    # an attempt that was refused is told in a transaction of its own: the one it was made in is rolled back
+    apart = db.sessions(engine)
+
+    def denied(viewer: Viewer, what: str) -> None:
+        with apart() as session, session.begin():
+            department = viewer.department or ""
+            publisher.happened(session, "access_denied", what, department, what, viewer.name, {"what": what})
+
+    identity.install(app, identity.known(identities.get), denied)
     api.install(app, demands)
-    GrantWatch(demands.session, demands.publisher, demands.broker, resources.get, told).start()
+    GrantWatch(demands.session, publisher, demands.broker, resources.get, told).start()
+    for thread in (*followers, fulfilment, Sender(sessions, here), BrokerWatch(demands)):
+        thread.start()
     serve(app, here)
+
+
+def _follower(here: Settings, sessions: Callable[[], Session], topic: str, apply: Apply) -> Follower:
+    return Follower(lambda: consumer(here, "demand", f"demand.{topic}", fetch_wait_max_ms=50), topic, sessions, apply)
+
+
+def _registers(registry: Registry, publisher: Publisher) -> Apply:
+    codec = Codec(registry, "catalog.events")
+
+    def apply(session: Session, batch: Sequence[Message]) -> None:
+        edited = [registers.keep(session, codec.decode(message.value() or b"")) for message in batch]
+        if any(edited):
+            session.flush()
+            registers.move_clocks(session, publisher)
+
+    return apply
 
 
 if __name__ == "__main__":

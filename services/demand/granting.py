@@ -29,6 +29,7 @@ def prepare(asked: domain.Asked, resource: Mapping[str, Any], *, thread: str, by
         channels=list(asked.channels),
         table_target=dict(asked.table_target) if asked.table_target else None,
         api_key_digests=[],
+        fill=0,
         purpose=asked.purpose,
         valid_from=asked.valid_from,
         valid_to=asked.valid_to,
@@ -52,4 +53,6 @@ def keep(demands: Demands, session: Session, grant: store.Grant) -> None:
     """Keep a provisioned grant and tell the others of it, in the session's transaction."""
     session.add(grant)
     session.flush()
-    demands.publisher.grant(session, grant, "grant_opened", grant.granted_by)
+    resource = demands.resources.get(grant.resource)
+    provider = str(resource["department"]) if resource else ""
+    demands.publisher.grant(session, grant, "grant_opened", grant.granted_by, provider=provider)

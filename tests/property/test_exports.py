@@ -42,6 +42,7 @@ from services.catalog.domain.resource import PublishedResource
 from services.catalog.exports import asyncapi, contract_yaml, dcat, excel, lineage, odcs
 from services.catalog.exports.place import Place, SourceAddress
 from services.core.avro import load
+from services.core.sheets import MAX_CELL, MAX_ROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 SHAPES = ROOT / "tests" / "shapes" / "dcat_ap_3.ttl"
@@ -647,7 +648,7 @@ def test_the_form_has_the_13_elements() -> None:
 
 
 def test_more_than_a_sheet_holds_is_refused() -> None:
-    many = dataclasses.replace(sample(), items=sample().items[:1] * excel.MAX_ROWS)
+    many = dataclasses.replace(sample(), items=sample().items[:1] * MAX_ROWS)
     with pytest.raises(excel.SheetFull):
         excel.workbook(PLACE, [many])
 
@@ -656,4 +657,4 @@ def test_a_text_longer_than_a_cell_ends_with_a_sign() -> None:
     long = dataclasses.replace(sample(), abstract="长" * 40_000)
     book = openpyxl.load_workbook(io.BytesIO(excel.workbook(PLACE, [long])))
     value = book.worksheets[0]["I3"].value
-    assert len(value) == excel.MAX_CELL and value.endswith("（已截断）")
+    assert len(value) == MAX_CELL and value.endswith("（已截断）")

@@ -26,7 +26,11 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
         yield Tongshu(Path(running))
         return
     # every table that a test mounts has a connector: many that look every 5 ms would leave the tests no processor
-    slower = {"TONGSHU_CDC_POLL_MILLISECONDS": "50", "TONGSHU_MOUNT_WATCH_SECONDS": "3"}
+    slower = {
+        "TONGSHU_CDC_POLL_MILLISECONDS": "50",
+        "TONGSHU_MOUNT_WATCH_SECONDS": "3",
+        "TONGSHU_TRACKING_LOOK_SECONDS": "2",
+    }
     command = Tongshu(tmp_path_factory.mktemp("shared") / "home", slower)
     command.must("up", "--samples")
     yield command

@@ -34,7 +34,7 @@ from tests.conftest import Tongshu
 from tests.road.conftest import exchange_of
 from tests.road.town import eventually
 
-SERVICES = ("catalog", "demand", "sync", "table", "rows", "audit")
+SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit")
 PARTS = ("postgres", "redis", "kafka", "registry", "connect", *SERVICES)
 
 
@@ -247,6 +247,6 @@ def test_what_connect_said_twice_was_delivered_once(shop: Shop) -> None:
 
 
 def test_what_a_grant_was_given_survives_it_all(shop: Shop) -> None:
-    grants = shop.exchange.ask("GET", "demand", "/grants")
+    grants = shop.exchange.ask("GET", "demand", "/grants")["items"]
     assert sorted(grant["id"] for grant in grants) == sorted(one.grant["id"] for one in shop.running)
     assert len(grants) == len(GRANTS)

@@ -232,7 +232,7 @@ def wrong_with_variables(document: Compose) -> Iterator[str]:
 
 
 def wrong_with_secrets(document: Compose) -> Iterator[str]:
-    known = {*made.PASSWORDS, *made.KEYS, made.VAULT_KEY}
+    known = {*made.PASSWORDS, *made.KEYS, *made.VAULT_KEYS}
     defined = document.get("secrets") or {}
     mounts: set[str] = set()
     for name, service in document["services"].items():

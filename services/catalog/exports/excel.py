@@ -8,37 +8,19 @@ which differs between versions of zlib, goes into it.
 from __future__ import annotations
 
 import io
-import re
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from openpyxl import Workbook
-from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from services.catalog.domain.resource import Item, PublishedResource, SharingType
 from services.catalog.exports.labels import CHANNELS, CYCLES, FORMATS, GRADES, SENSITIVITIES, SHARING
 from services.catalog.exports.place import Place, rfc3339
+from services.core.sheets import EPOCH, MAX_ROWS, Row, add_sheet, cell_text, head_cell, text_cell, timeless
 from services.core.words import Words
 
-MAX_ROWS = 1_048_576
-MAX_CELL = 32_767
-_CUT = "…（已截断）"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-# characters that XML 1.0 cannot hold
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_BOLD = Font(bold=True)
-_CENTRE = Alignment(horizontal="center", vertical="center", wrap_text=True)
-_EPOCH = datetime(1980, 1, 1)  # noqa: DTZ001 what zip and openpyxl take
-_MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*(</dcterms:modified>)")
-
 _LEVELS = 4
-
-Row = Sequence[str | None]
 
 
 class SheetFull(Exception):
@@ -95,15 +77,15 @@ def workbook(place: Place, resources: Iterable[PublishedResource]) -> bytes:
         )
     names = {resource.code: resource.catalogue_code or resource.code for resource in published}
     book = Workbook(write_only=True)
-    book.properties.creator = _text(place.publisher)
-    book.properties.title = _text(place.title)
-    book.properties.created = _EPOCH
+    book.properties.creator = cell_text(place.publisher)
+    book.properties.title = cell_text(place.title)
+    book.properties.created = EPOCH
     _core_sheet(book, (row for resource in published for row in _core_rows(resource, names)))
-    _sheet(book, "扩展要素", _ADDED, (_added_row(resource) for resource in published))
-    _sheet(book, "信息项", _ITEMS, (_item_row(resource, item) for resource in published for item in resource.items))
+    add_sheet(book, "扩展要素", _ADDED, (_added_row(resource) for resource in published))
+    add_sheet(book, "信息项", _ITEMS, (_item_row(resource, item) for resource in published for item in resource.items))
     out = io.BytesIO()
     book.save(out)
-    return _timeless(out.getvalue())
+    return timeless(out.getvalue())
 
 
 def _core_rows(resource: PublishedResource, names: dict[str, str]) -> Iterator[Row]:
@@ -207,54 +189,6 @@ def _core_sheet(book: Workbook, rows: Iterable[Row]) -> None:
     for span in merged:
         sheet.merged_cells.add(span)
     for head in (above, below):
-        sheet.append([_head(sheet, text) for text in head])
+        sheet.append([head_cell(sheet, text) for text in head])
     for row in rows:
-        sheet.append([_cell(sheet, text) for text in row])
-
-
-def _sheet(book: Workbook, title: str, head: Sequence[str], rows: Iterable[Row]) -> None:
-    sheet = book.create_sheet(title)
-    for column in range(1, len(head) + 1):
-        sheet.column_dimensions[get_column_letter(column)].width = 18
-    sheet.freeze_panes = "A2"
-    sheet.append([_head(sheet, text) for text in head])
-    for row in rows:
-        sheet.append([_cell(sheet, text) for text in row])
-
-
-def _text(text: str) -> str:
-    # in XML every line end is a line feed
-    legal = _ILLEGAL.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return legal if len(legal) <= MAX_CELL else legal[: MAX_CELL - len(_CUT)] + _CUT
-
-
-def _cell(sheet: WriteOnlyWorksheet, text: str | None) -> Cell | None:
-    if not text:
-        return None
-    cell = WriteOnlyCell(sheet, _text(text))
-    cell.data_type = "s"
-    if text.startswith(_FORMULA):
-        # so that it stays text after somebody edits the cell, too
-        cell.quotePrefix = True
-    return cell
-
-
-def _head(sheet: WriteOnlyWorksheet, text: str | None) -> Cell | None:
-    if text is None:
-        return None
-    cell = WriteOnlyCell(sheet, text)
-    cell.font, cell.alignment = _BOLD, _CENTRE
-    return cell
-
-
-def _timeless(data: bytes) -> bytes:
-    """The same file without the moment it was written at: in its entries' times and in its properties."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as target:
-        # readers look for the list of parts first
-        for name in sorted(source.namelist(), key=lambda name: (name != "[Content_Types].xml", name)):
-            part = source.read(name)
-            if name == "docProps/core.xml":
-                part = _MODIFIED.sub(rb"\g<1>1980-01-01T00:00:00Z\g<2>", part)
-            target.writestr(zipfile.ZipInfo(name, date_time=_EPOCH.timetuple()[:6]), part)
-    return out.getvalue()
+        sheet.append([text_cell(sheet, text) for text in row])

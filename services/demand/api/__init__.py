@@ -5,11 +5,33 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from services.core.http import include
-from services.demand.api import grants
+from services.demand.api import (
+    api_keys,
+    assessment,
+    clocks,
+    feedback,
+    grants,
+    matching,
+    notices,
+    objections,
+    usage,
+)
+from services.demand.api import demands as demand_routes
 from services.demand.demands import Demands
 
 PREFIX = "/api/demand/v1"
-ROUTERS = (grants.router,)
+ROUTERS = (
+    demand_routes.router,
+    matching.router,
+    clocks.router,
+    notices.router,
+    grants.router,
+    api_keys.router,
+    usage.router,
+    feedback.router,
+    objections.router,
+    assessment.router,
+)
 
 
 def install(app: FastAPI, demands: Demands) -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import httpx
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from services.core.forms import Strict
-from services.core.identity import Administrator
+from services.core import problems, rowfilter
+from services.core.forms import Json, Note, Plain, Slug, Strict
+from services.core.identity import Administrator, Anyone, Consumer, Role, Viewer
+from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
-from services.demand import granting, store
-from services.demand.broker import user_of
+from services.core.words import Words
+from services.demand import credentials, granting, store
 from services.demand.demands import Demands
 from services.demand.domain import grant as domain
+from services.demand.domain.provisioning import user_of
 
 # How long a request waits for a resource that the catalogue has just mounted to arrive here.
 _STATE_LAG_SECONDS = 20.0
+
+
+GrantId = Annotated[str, Field(max_length=40, pattern=r"^[0-9a-z]+$")]
 
 
 class TableTarget(Strict):
@@ -33,14 +38,14 @@ class TableTarget(Strict):
 
 
 class GrantIn(Strict):
-    resource: str
-    department: str
-    items: list[str]
-    masks: dict[str, dict[str, Any]] = {}
-    row_filter: Annotated[str, Field(max_length=4_000)] | None = None
+    resource: Slug
+    department: Slug
+    items: Annotated[list[Annotated[str, Plain]], Field(max_length=500)]
+    masks: Annotated[dict[str, dict[str, Any]], Json] = {}
+    row_filter: Annotated[str, Field(max_length=4_000), Plain] | None = None
     channels: list[Literal["topic", "table", "api"]] = ["topic"]
     table_target: TableTarget | None = None
-    purpose: str
+    purpose: Note
     valid_from: AwareDatetime | None = None
     valid_to: AwareDatetime | None = None
 
@@ -48,6 +53,13 @@ class GrantIn(Strict):
 class GrantedItem(Strict):
     name: str
     mask: str | None
+
+
+class FilterInWords(Strict):
+    """Which rows may be seen, for people."""
+
+    zh: str
+    en: str
 
 
 class GrantOut(Strict):
@@ -59,12 +71,13 @@ class GrantOut(Strict):
     department: str
     items: list[GrantedItem]
     row_filter: str | None
+    row_filter_in_words: FilterInWords | None = None
     channels: list[str]
     table_target: TableTarget | None
     purpose: str
     valid_from: datetime
     valid_to: datetime | None
-    topic: str
+    topic: Annotated[str, Field(description="Where the department's own Kafka client reads.")]
 
 
 class Credentials(Strict):
@@ -90,10 +103,13 @@ def router(demands: Demands) -> APIRouter:
         try:
             answer = catalogue.get(f"/api/catalog/v1/{what}s/{name}")
         except httpx.HTTPError as error:
-            detail = f"The catalogue cannot be asked whether the {what} exists; try again."
-            raise Problem(503, "catalogue-unavailable", "The catalogue does not answer", detail) from error
+            detail = Words(
+                f"The catalogue cannot be asked whether the {what} exists; try again.", "目录服务暂无应答，请稍后重试。"
+            )
+            title = Words("The catalogue does not answer", "目录服务无应答")
+            raise Problem(503, "catalogue-unavailable", title, detail) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
-            raise Problem(404, f"{what}-unknown", f"No such {what}", f"There is no {what} {name!r}.")
+            raise _missing(what, name)
         answer.raise_for_status()
         told: dict[str, Any] = answer.json()
         return told
@@ -109,14 +125,24 @@ def router(demands: Demands) -> APIRouter:
             code, lambda state: state is not None and state["mount"] is not None, _STATE_LAG_SECONDS
         )
 
+    def shown(grant: store.Grant) -> GrantOut:
+        answer = GrantOut.model_validate(grant)
+        if grant.row_filter is not None:
+            resource = demands.resources.get(grant.resource)
+            titles = {item["name"]: item["title"] for item in resource["items"]} if resource else {}
+            said = rowfilter.parse(grant.row_filter)
+            # items have a title in Chinese only; in English they go by their names
+            answer.row_filter_in_words = FilterInWords(zh=said.explain("zh", titles), en=said.explain("en", {}))
+        return answer
+
     @routes.post("/departments/{slug}/credentials", status_code=201)
-    def issue_credentials(slug: str, viewer: Administrator) -> Credentials:
+    def issue_credentials(slug: Slug, viewer: Consumer) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
+        if not viewer.consumes_for(slug):
+            raise _missing("department", slug)
         ask_catalogue("department", slug)
-        password = demands.broker.issue_credentials(slug)
         with demands.session() as session, session.begin():
-            facts = {"username": user_of(slug)}
-            demands.publisher.happened(session, "credentials_issued", slug, slug, slug, viewer.name, facts)
+            password = credentials.issue(demands, session, slug, viewer.name)
         return Credentials(username=user_of(slug), password=password, group_prefix=f"{slug}.")
 
     @routes.post("/grants", status_code=201)
@@ -125,7 +151,7 @@ def router(demands: Demands) -> APIRouter:
         ask_catalogue("department", asked.department)
         resource = mounted(asked.resource)
         if resource is None:
-            raise Problem(404, "resource-unknown", "No such resource", f"No resource {asked.resource!r} is in force.")
+            raise _missing("resource", asked.resource)
         now = datetime.now(UTC)
         terms = domain.Asked(
             department=asked.department,
@@ -138,47 +164,68 @@ def router(demands: Demands) -> APIRouter:
             channels=asked.channels,
             table_target=asked.table_target.model_dump(by_alias=True) if asked.table_target else None,
         )
-        errors = [asdict(defect) for defect in domain.defects(terms, resource)]
-        if errors:
-            detail = "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors)
-            raise Problem(422, "grant-invalid", "This cannot be granted", detail, errors=errors)
+        title = Words("This cannot be granted", "不能这样授权")
+        problems.refuse("grant-invalid", title, domain.defects(terms, resource))
         granted = granting.prepare(terms, resource, thread=str(uuid.uuid4()), by=viewer.name, now=now)
         granting.provision(demands, granted)
         with demands.session() as session, session.begin():
             granting.keep(demands, session, granted)
-            return GrantOut.model_validate(granted)
+            return shown(granted)
+
+    def visible(viewer: Viewer) -> Select[store.Grant]:
+        """Own grants and those of what the own department provides; all for who oversees."""
+        query = select(store.Grant)
+        if viewer.sees_all() or Role.OPS in viewer.roles:
+            return query
+        provided = [one["code"] for one in demands.resources.values() if one["department"] == viewer.department]
+        return query.where((store.Grant.department == viewer.department) | store.Grant.resource.in_(provided))
 
     @routes.get("/grants")
-    def list_grants(viewer: Administrator) -> list[GrantOut]:
+    def list_grants(
+        viewer: Anyone,
+        resource: Annotated[Slug | None, Query(description="Only of this resource.")] = None,
+        state: Annotated[domain.State | None, Query(description="Only in this state.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Page[GrantOut]:
+        """A department sees its own grants, and all of what it provides."""
+        query = visible(viewer)
+        if resource is not None:
+            query = query.where(store.Grant.resource == resource)
+        if state is not None:
+            query = query.where(store.Grant.state == state)
         with demands.session() as session:
-            return [
-                GrantOut.model_validate(one) for one in session.scalars(select(store.Grant).order_by(store.Grant.id))
-            ]
+            found, following = page(session, query, [store.Grant.id], limit, cursor)
+            return Page(items=[shown(one) for one in found], next=following)
 
     @routes.get("/grants/{grant_id}")
-    def read_grant(grant_id: str, viewer: Administrator) -> GrantOut:
+    def read_grant(grant_id: GrantId, viewer: Anyone) -> GrantOut:
         with demands.session() as session:
-            found = session.get(store.Grant, grant_id)
+            found = session.scalar(visible(viewer).where(store.Grant.id == grant_id))
             if found is None:
-                raise _no_grant(grant_id)
-            return GrantOut.model_validate(found)
+                raise _missing("grant", grant_id)
+            return shown(found)
 
     @routes.delete("/grants/{grant_id}")
-    def revoke(grant_id: str, viewer: Administrator) -> GrantOut:
+    def revoke(grant_id: GrantId, viewer: Administrator) -> GrantOut:
         """Revoke a grant: delivery stops, and the broker refuses the department's reads."""
         with demands.session() as session, session.begin():
             found = session.get(store.Grant, grant_id, with_for_update=True)
             if found is None:
-                raise _no_grant(grant_id)
+                raise _missing("grant", grant_id)
             if found.state == domain.State.ACTIVE:
                 found.state, found.updated_at = domain.State.REVOKED, datetime.now(UTC)
                 demands.publisher.grant(session, found, "grant_revoked", viewer.name)
-            answer = GrantOut.model_validate(found)
+            answer = shown(found)
         demands.broker.close(answer.topic, answer.department)
         return answer
 
     return routes
 
 
-def _no_grant(grant_id: str) -> Problem:
-    return Problem(404, "grant-unknown", "No such grant", f"There is no grant {grant_id!r}.")
+_NAMES = {"department": "部门", "resource": "资源", "grant": "授权"}
+
+
+def _missing(what: str, name: str) -> Problem:
+    detail = Words(f"There is no {what} {name!r}.", f"没有{_NAMES[what]}“{name}”。")
+    return Problem(404, f"{what}-unknown", Words(f"No such {what}", f"没有该{_NAMES[what]}"), detail)

@@ -156,6 +156,7 @@ class Relay:
         self._merged: set[tuple[str, str, int]] = set()
         self._unwritten: set[tuple[str, str, int]] = set()
         self._beside = ThreadPoolExecutor(1, "offsets")
+        self._fills: dict[str, int] = {}
         self._sequences: dict[str, int] = {}
         self._subscribed: list[str] = []
         self._next_begin: datetime | None = None
@@ -547,7 +548,18 @@ class Relay:
         self._next_begin = min((begin for begin in begins if begin > now), default=None)
         served = {(str(grant["id"]), topic) for topic, route in routes.items() for grant in route.grants}
         self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[:2] in served}
+        self._begin_fills(grant for route in routes.values() for grant in route.grants)
         self._place_grants(self._live)
+
+    def _begin_fills(self, grants: Iterable[State]) -> None:
+        """Serve grants whose share topic was lost from the beginning again."""
+        for grant in grants:
+            known = self._fills.get(grant["id"])
+            self._fills[grant["id"]] = grant["fill"]
+            if known is not None and known != grant["fill"]:
+                self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[0] != grant["id"]}
+                self._merged = {mark for mark in self._merged if mark[0] != grant["id"]}
+                self._unwritten = {mark for mark in self._unwritten if mark[0] != grant["id"]}
 
     def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
@@ -581,6 +593,7 @@ class Relay:
         self._unwritten = {mark for mark in self._unwritten if mark[1:] not in gone}
 
     def _read_progress(self) -> Iterable[tuple[str, str, int, int, bool]]:
+        """What is known of each grant's way through a partition; of earlier fills of its share topic, nothing."""
         latest: dict[bytes, Mapping[str, Any]] = {}
         reader = state_consumer(self._settings, "sync", "sync.progress.reader")
         try:
@@ -591,7 +604,8 @@ class Relay:
         finally:
             reader.close()
         for one in latest.values():
-            yield one["grant"], one["topic"], one["partition"], one["cursor"], one["merged"]
+            if one["fill"] == self._fills.get(one["grant"], one["fill"]):
+                yield one["grant"], one["topic"], one["partition"], one["cursor"], one["merged"]
 
     def _place_grants(self, partitions: Iterable[Partition]) -> None:
         """Give each grant that has begun and has no place yet a lane - or the live stream, where nothing was read."""
@@ -664,6 +678,7 @@ class Relay:
     def _produce_progress(self, mark: tuple[str, str, int], cursor: int, *, merged: bool) -> None:
         grant, topic, partition = mark
         value = {"grant": grant, "topic": topic, "partition": partition, "cursor": cursor, "merged": merged}
+        value["fill"] = self._fills.get(grant, 0)
         self._producer.produce(PROGRESS.name, key=f"{grant}/{topic}/{partition}", value=self._progress.encode(value))
 
     # -- failure ----------------------------------------------------------------------------------------------------

@@ -24,15 +24,19 @@ def government_code() -> str:
 
 
 class Api:
-    """The catalogue's API with one caller's token; a change names the state it was read in unless told otherwise."""
+    """A service's API with one caller's token; a change names the state it was read in unless told otherwise."""
 
-    def __init__(self, exchange: Exchange, token: str, language: str = "en") -> None:
-        self.exchange = exchange
+    def __init__(self, exchange: Exchange, token: str, language: str = "en", service: str = "catalog") -> None:
+        self.exchange, self.token, self.language = exchange, token, language
         self._http = httpx.Client(
-            base_url=exchange.url("catalog"),
+            base_url=exchange.url(service),
             headers={"Authorization": f"Bearer {token}", "Accept-Language": language},
             timeout=60,
         )
+
+    def at(self, service: str) -> Api:
+        """The same caller at another service."""
+        return Api(self.exchange, self.token, self.language, service)
 
     def get(self, path: str, **query: Any) -> httpx.Response:
         return self._http.get(path, params=query)

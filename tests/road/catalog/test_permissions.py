@@ -183,9 +183,9 @@ def test_the_demand_side_knows_the_same_callers_until_they_are_revoked(place: Pl
 
     def status(token: str) -> int:
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx.get(f"{exchange.url('demand')}/grants", headers=headers).status_code
+        return httpx.post(f"{exchange.url('demand')}/grants", json={}, headers=headers).status_code
 
-    eventually(lambda: status(made["token"]), lambda found: found == 200, "the token at the demand side")
+    eventually(lambda: status(made["token"]), lambda found: found == 422, "the token at the demand side")
     eventually(lambda: status(auditor["token"]), lambda found: found == 403, "the auditor at the demand side")
     place.operator.must(place.operator.request("DELETE", f"/tokens/{made['id']}"))
     eventually(lambda: status(made["token"]), lambda found: found == 401, "its end there", 2)

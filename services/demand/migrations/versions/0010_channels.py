@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0010"
-down_revision = "0001"
+down_revision = "0004"
 
 
 def upgrade() -> None:
