@@ -13,7 +13,6 @@ from services.core.avro import Registry
 from services.core.kafka import admin_client, client_config, read_to_end
 from services.core.settings import Settings
 
-
 _API = {"table": "sync", "rows": "sync"}
 
 

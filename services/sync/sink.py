@@ -69,6 +69,7 @@ class Store(Protocol):
     """Where rows end. Only the thread of one `Sink` and its writer call it, never both at once but for `prepare`."""
 
     name: str
+    look_seconds: float
 
     def place(self, grant: State, partitions: Iterable[int]) -> dict[int, int]:
         """The next offset of each partition. Raises Unreachable and Refused."""
@@ -81,6 +82,9 @@ class Store(Protocol):
 
     def reached_end(self, placed: Placed, partition: int, offset: int) -> None:
         """All before `offset` is written, and there was no more at that moment. Raises as a `Write`."""
+
+    def look(self, placed: Placed) -> None:
+        """Asked every `look_seconds`: raises Moved when the store does not hold what was written; else as a `Write`."""
 
     def forget(self, grant: str) -> None:
         """The grant is not served any more. Raises Unreachable."""
@@ -114,6 +118,7 @@ class Sink(threading.Thread):
         self._writer = ThreadPoolExecutor(1, f"writer {store.name}")
         self._writing: Future[None] | None = None
         self._in_hand: list[tuple[Placed, Write]] = []
+        self._next_look = 0.0
         self.failure: Exception | None = None
 
     def serve(self, grants: Mapping[str, State]) -> None:
@@ -233,6 +238,9 @@ class Sink(threading.Thread):
     def _step(self) -> None:
         """Prepare what has come while the last batch is being written."""
         ready = self._prepare(self._take())
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + self._store.look_seconds
+            ready += [(placed, partial(self._store.look, placed)) for placed in self._placed.values()]
         if ready or (self._writing is not None and self._writing.done()):
             self._settle()
         if ready:

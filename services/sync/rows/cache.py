@@ -45,6 +45,7 @@ class RowCache:
     """The store of one Redis; `served` gives a grant as calls are checked against it."""
 
     name = "rows"
+    look_seconds = 0.5
 
     def __init__(self, settings: Settings, registry: Registry, served: Mapping[str, Served]) -> None:
         self._registry, self._served = registry, served
@@ -118,6 +119,13 @@ class RowCache:
                 work.execute()
         except redis.WatchError as error:
             raise Moved("another has written") from error
+        except redis.RedisError as error:
+            raise _told(error) from error
+
+    def look(self, placed: Placed) -> None:
+        try:
+            if not self._redis.exists(PREFIX + placed.grant["id"]):
+                raise Moved("Redis has forgotten")
         except redis.RedisError as error:
             raise _told(error) from error
 

@@ -105,12 +105,15 @@ class _Table:
 
     name: sql.Identifier
     checked: set[int] = field(default_factory=set)
+    columns: set[str] = field(default_factory=set)
     staged: int | None = None
     rebuilding: set[int] = field(default_factory=set)
 
 
 class Database:
     """One department's database; `dsn` is its connection string."""
+
+    look_seconds = 5.0
 
     def __init__(self, name: str, dsn: str, registry: Registry, receipts: Receipts) -> None:
         self.name = name
@@ -187,6 +190,12 @@ class Database:
     def _offsets(self, grant: State) -> sql.Identifier:
         return sql.Identifier(grant["table_target"]["schema"], _OFFSETS)
 
+    def look(self, placed: Placed) -> None:
+        grant = placed.grant
+        table = self._tables[grant["id"]]
+        if table.columns - self._transact(lambda connection: self._names(connection, grant)):
+            raise Moved("the table was altered")
+
     def forget(self, grant: str) -> None:
         self._tables.pop(grant, None)
 
@@ -240,6 +249,7 @@ class Database:
         if id(work.compiled) not in table.checked:
             self._check(grant, table, work.compiled.layout)
             table.checked.add(id(work.compiled))
+            table.columns |= {column.name for column in work.compiled.layout.columns}
         self._receipts.wait()
         try:
             receipt = self._transact(lambda connection: self._merge(connection, work, table))
