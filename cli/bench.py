@@ -55,6 +55,20 @@ def search(
     finish(search_bench.run(count=resources), json)
 
 
+@app.command()
+def table(
+    rows: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Rows, each created and then updated.")] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,
+    json: Json = None,
+) -> None:
+    """A share topic into a department's table, beside Debezium's JDBC sink and a bare COPY and upsert."""
+    from benchmarks import table as table_bench
+
+    with own_exchange() as (exchange, _):
+        report = table_bench.run(exchange, rows=rows, rounds=rounds)
+    finish(report, json)
+
+
 def finish(report: Report, json: Path | None) -> None:
     report.show(out)
     if json:
