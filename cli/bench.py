@@ -69,6 +69,21 @@ def table(
     finish(report, json)
 
 
+@app.command()
+def rows(
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,
+    json: Json = None,
+) -> None:
+    """Look-ups of rows over HTTP, beside a plain FastAPI route and the bare server."""
+    from benchmarks import rows as rows_bench
+
+    # what is measured is the route, not where it says that it is enough
+    os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
+    with own_exchange() as (exchange, _):
+        report = rows_bench.run(exchange, rounds=rounds)
+    finish(report, json)
+
+
 def finish(report: Report, json: Path | None) -> None:
     report.show(out)
     if json:
