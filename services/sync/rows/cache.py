@@ -2,7 +2,8 @@
 
 For a grant `g` (all keys begin with `tongshu:rows:`):
 
-    g                  hash   where the topic stands: `next:<partition>`, `ready:<partition>`, `fill`, `position`
+    g                  hash   where the topic stands: `next:<partition>`, `ready:<partition>`, `fill`, `position`, and
+                              when that was last `seen` (seconds since 1970)
     g:keys             hash   key of a row → the look-ups under which the row is found now
     g:<item>:<digest>  hash   key of a row → the row as JSON, for each row with that value
 
@@ -13,6 +14,7 @@ the offset that the batch began with; when Redis has forgotten, nothing is ready
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -49,6 +51,7 @@ class RowCache:
 
     def __init__(self, settings: Settings, registry: Registry, served: Mapping[str, Served]) -> None:
         self._registry, self._served = registry, served
+        self._tombstones = settings.delete_retention_hours * 3_600
         self._redis: Any = redis.Redis(
             host=settings.redis_host,
             port=settings.redis_port,
@@ -62,11 +65,14 @@ class RowCache:
         try:
             kept = self._redis.hgetall(state)
             fill, known = str(grant.get("fill", 0)).encode(), all(f"next:{one}".encode() in kept for one in numbers)
-            if kept.get(b"fill") == fill and known:
+            # what was away for as long as tombstones are kept may have missed a delete
+            recent = float(kept.get(b"seen", 0)) > time.time() - self._tombstones
+            if kept.get(b"fill") == fill and known and recent:
                 return {one: int(kept[f"next:{one}".encode()]) for one in numbers}
             self._forget(grant["id"])
             begin: dict[Any, Any] = {f"next:{one}": 0 for one in numbers}
-            self._redis.hset(state, mapping=begin | {"fill": fill, "position": _position(dict.fromkeys(numbers, 0))})
+            position = _position(dict.fromkeys(numbers, 0))
+            self._redis.hset(state, mapping=begin | {"fill": fill, "position": position, "seen": time.time()})
         except redis.RedisError as error:
             raise _told(error) from error
         return dict.fromkeys(numbers, 0)
@@ -124,19 +130,29 @@ class RowCache:
 
     def look(self, placed: Placed) -> None:
         try:
-            if not self._redis.exists(PREFIX + placed.grant["id"]):
+            state = PREFIX + placed.grant["id"]
+            if self._redis.hget(state, "position") is None:
                 raise Moved("Redis has forgotten")
+            self._redis.hset(state, "seen", time.time())
         except redis.RedisError as error:
             raise _told(error) from error
 
     def reached_end(self, placed: Placed, partition: int, offset: int) -> None:
+        state = PREFIX + placed.grant["id"]
         try:
-            if self._redis.hget(PREFIX + placed.grant["id"], f"next:{partition}") is None:
-                raise Moved("Redis has forgotten")
-            self._redis.hset(PREFIX + placed.grant["id"], f"ready:{partition}", 1)
-            kept = self._redis.hgetall(PREFIX + placed.grant["id"])
-            if all(f"ready:{one}".encode() in kept for one in placed.next):
-                self._redis.hset(PREFIX + placed.grant["id"], "ready", 1)
+            with self._redis.pipeline() as work:
+                # were Redis to forget in between, the rows would be called ready though none is there
+                work.watch(state)
+                kept = work.hgetall(state)
+                if f"next:{partition}".encode() not in kept:
+                    raise Moved("Redis has forgotten")
+                work.multi()
+                work.hset(state, f"ready:{partition}", 1)
+                if all(one == partition or f"ready:{one}".encode() in kept for one in placed.next):
+                    work.hset(state, "ready", 1)
+                work.execute()
+        except redis.WatchError as error:
+            raise Moved("Redis has forgotten, or another has written") from error
         except redis.RedisError as error:
             raise _told(error) from error
 

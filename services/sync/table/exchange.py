@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -101,15 +102,11 @@ class TableExchange:
             raise UnknownTarget(str(error)) from error
         for scheme, make in STORES.items():
             if dsn.startswith(scheme):
-                return make(name, dsn, self._registry, Receipts(self._settings, self._registry))
+                receipts = Receipts(self._settings, self._registry)
+                return make(name, dsn, self._registry, receipts, timedelta(hours=self._settings.delete_retention_hours))
         raise UnknownTarget(f"the connection string {name!r} begins with none of {', '.join(STORES)}")
 
 
-def _postgres(name: str, dsn: str, registry: Registry, receipts: Receipts) -> Store:
-    return Database(name, dsn, registry, receipts)
+Make = Callable[[str, str, Registry, Receipts, timedelta], Store]
 
-
-STORES: dict[str, Callable[[str, str, Registry, Receipts], Store]] = {
-    "postgresql://": _postgres,
-    "postgres://": _postgres,
-}
+STORES: dict[str, Make] = {"postgresql://": Database, "postgres://": Database}

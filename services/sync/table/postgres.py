@@ -4,17 +4,18 @@ A batch is copied into a temporary table and merged from there in one INSERT …
 database is the same for every row; a table that is still empty is copied into straight. Each row carries the offset
 of the record that it shows (`tongshu_offset`), and an older record never replaces a newer one.
 
-Where the table is not what it was (dropped, a column gone), it is mended and its topic read again from the beginning:
-its rows are marked (offset -n-1 for n), each record that comes again confirms one, and what is still marked at the end
-has no record any more and goes.
+Where the table is not what it was (dropped, a column gone), or has not been seen for as long as tombstones are kept,
+it is mended and its topic read again from the beginning: its rows are marked (offset -n-1 for n), each record that
+comes again confirms one, and what is still marked at the end has no record any more and goes.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ log = structlog.get_logger()
 
 _OFFSETS = "tongshu_offsets"
 _CONNECT_SECONDS = 5
+_SEEN_EVERY_SECONDS = 600.0
 _SESSION = {
     "application_name": "tongshu",
     # a target whose locks or disk hold us up is one that waits alone, not one that is waited for without end
@@ -97,6 +99,7 @@ class _Kept:
     rebuilding: bool
     columns: list[str]
     receipt: str | None
+    seen: datetime
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class _Table:
     name: sql.Identifier
     checked: set[int] = field(default_factory=set)
     columns: set[str] = field(default_factory=set)
+    next_seen: float = 0.0
     staged: int | None = None
     rebuilding: set[int] = field(default_factory=set)
 
@@ -115,9 +119,10 @@ class Database:
 
     look_seconds = 5.0
 
-    def __init__(self, name: str, dsn: str, registry: Registry, receipts: Receipts) -> None:
+    def __init__(self, name: str, dsn: str, registry: Registry, receipts: Receipts, tombstones: timedelta) -> None:
+        """`tombstones` is how long share topics keep them: a table that was away for longer is filled anew."""
         self.name = name
-        self._dsn, self._registry, self._receipts = dsn, registry, receipts
+        self._dsn, self._registry, self._receipts, self._tombstones = dsn, registry, receipts, tombstones
         self._connection: psycopg.Connection[Any] | None = None
         self._tables: dict[str, _Table] = {}
         self._compiled: dict[tuple[str, int, int], Compiled] = {}
@@ -143,6 +148,10 @@ class Database:
             elif missing := {name for row in kept for name in row.columns} - self._names(connection, grant):
                 log.warning("table altered, filled anew", grant=grant["id"], columns=sorted(missing))
                 self._begin_again(connection, grant, table, forget_offsets=False)
+            elif any(row.seen < datetime.now(UTC) - self._tombstones for row in kept):
+                log.warning("table away for too long, filled anew", grant=grant["id"])
+                self._begin_again(connection, grant, table, forget_offsets=False)
+            self._see(connection, grant)
             for row in kept:
                 if row.receipt:
                     self._receipts.tell(Receipt.parse(row.receipt))
@@ -156,7 +165,7 @@ class Database:
 
     def _kept(self, connection: psycopg.Connection[Any], grant: State) -> list[_Kept]:
         with connection.cursor(row_factory=class_row(_Kept)) as cursor:
-            statement = "select partition, next, fill, rebuilding, columns, receipt from {} where grant_id = %s"
+            statement = "select partition, next, fill, rebuilding, columns, receipt, seen from {} where grant_id = %s"
             return cursor.execute(sql.SQL(statement).format(self._offsets(grant)), (grant["id"],)).fetchall()
 
     def _names(self, connection: psycopg.Connection[Any], grant: State) -> set[str]:
@@ -174,7 +183,8 @@ class Database:
                     """create table if not exists {} (
                         grant_id text, partition int, table_name text not null, next bigint not null default 0,
                         fill int not null default 0, rebuilding boolean not null default false,
-                        columns text[] not null default '{{}}', receipt text, primary key (grant_id, partition))"""
+                        columns text[] not null default '{{}}', receipt text,
+                        seen timestamptz not null default now(), primary key (grant_id, partition))"""
                 ).format(offsets)
             )
         other = connection.execute(
@@ -193,8 +203,19 @@ class Database:
     def look(self, placed: Placed) -> None:
         grant = placed.grant
         table = self._tables[grant["id"]]
-        if table.columns - self._transact(lambda connection: self._names(connection, grant)):
+
+        def names(connection: psycopg.Connection[Any]) -> set[str]:
+            if time.monotonic() > table.next_seen:
+                self._see(connection, grant)
+                table.next_seen = time.monotonic() + _SEEN_EVERY_SECONDS
+            return self._names(connection, grant)
+
+        if table.columns - self._transact(names):
             raise Moved("the table was altered")
+
+    def _see(self, connection: psycopg.Connection[Any], grant: State) -> None:
+        statement = sql.SQL("update {} set seen = now() where grant_id = %s").format(self._offsets(grant))
+        connection.execute(statement, (grant["id"],))
 
     def forget(self, grant: str) -> None:
         self._tables.pop(grant, None)
