@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 
@@ -69,12 +69,13 @@ class Wire(asyncio.Protocol):
             self._transport.write(b"".join(out))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._reader, self._answers, self._transport = hiredis.Reader(), [], transport
+        # uvloop's transports are of no class of asyncio's
+        connected = cast(asyncio.Transport, transport)
+        self._reader, self._answers, self._transport = hiredis.Reader(), [], connected
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._waiting.append((future, 1))
-        transport.write(self._login)
+        connected.write(self._login)
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
