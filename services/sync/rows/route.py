@@ -72,6 +72,7 @@ class Rows:
     ) -> None:
         self._wire, self._access, self._find, self._stale = wire, access, find, stale
         self._rate, self._quota = settings.rows_per_second, settings.rows_per_day
+        self._counting: dict[str, _Counting] = {}
         self.index = Index({}, {}, frozenset(), frozenset())
 
     def takes(self, scope: Scope) -> bool:
@@ -132,12 +133,10 @@ class Rows:
                 Words(f"Item {asked.item!r}: {error}.", f"信息项“{asked.item}”的取值格式不符（{kind}）。"),
             ) from error  # fmt: skip
         noted[3] = digests
-        for why in (self._access.why_not(), self._stale(served.id)):
-            if why is not None:
-                raise _unavailable(why)
+        if (why := self._access.why_not() or self._stale(served.id)) is not None:
+            raise _unavailable(why)
         found, position = await self._look_up(served, asked, digests)
-        count = sum(len(rows) for rows in found)
-        if max(len(rows) for rows in found) > MOST_ROWS:
+        if max(map(len, found)) > MOST_ROWS:
             raise Denial(
                 Outcome.INVALID, 422, "too-many-rows", Words("Too many rows", "结果过多"),
                 Words(
@@ -146,12 +145,12 @@ class Rows:
                 ),
             )  # fmt: skip
         if not asked.is_batch:
-            return b'{"items":[%b]}' % b",".join(found[0]), count, position
+            return b'{"items":[%b]}' % b",".join(found[0]), len(found[0]), position
         parts = [
             b'{"value":%b,"rows":[%b]}' % (json.dumps(value, ensure_ascii=False).encode(), b",".join(rows))
             for value, rows in zip(asked.values, found, strict=True)
         ]
-        return b'{"items":[%b]}' % b",".join(parts), count, position
+        return b'{"items":[%b]}' % b",".join(parts), sum(map(len, found)), position
 
     # -- who asks ----------------------------------------------------------------------------------------------------
 
@@ -215,13 +214,14 @@ class Rows:
     async def _look_up(self, served: Served, asked: Asked, digests: Sequence[bytes]) -> tuple[list[list[bytes]], bytes]:
         """The rows of each value, and the position that they show; counts the call against the grant's limits."""
         second = int(time.time())
-        rate, quota = b"%b%b:rate:%d" % (_PREFIX, served.id.encode(), second), _quota_key(served, second)
-        asked_for = b"%d" % len(digests)
-        read = self._reading(served, asked, digests)
-        commands = packed(b"INCRBY", rate, asked_for) + packed(b"INCRBY", quota, asked_for) + read
+        counting = self._counting.get(served.id)
+        if counting is None or counting.second != second:
+            counting = self._counting[served.id] = _Counting.of(served, second)
+        read = counting.reading(asked.item, digests)
+        commands = (counting.one if len(digests) == 1 else counting.counts(len(digests))) + read
         try:
             answers = await self._wire.ask(commands, len(digests) + 5)
-            self._count(served, rate, quota, answers, len(digests), second)
+            self._count(counting, answers, len(digests))
             until = time.monotonic() + _WAIT_SECONDS
             found, (ready, position) = _executed(answers[-1])
             while asked.after is not None and not _includes(position, asked.after):
@@ -236,31 +236,24 @@ class Rows:
             raise _unavailable("the rows are being read again")
         return found, position
 
-    def _reading(self, served: Served, asked: Asked, digests: Sequence[bytes]) -> bytes:
-        state = _PREFIX + served.id.encode()
-        keys = [b"%b:%b" % (state, lookup(asked.item, digest).encode()) for digest in digests]
-        reads = [b"*2\r\n$5\r\nHVALS\r\n$%d\r\n%b\r\n" % (len(key), key) for key in keys]
-        return b"".join((_MULTI, *reads, packed(b"HMGET", state, b"ready", b"position"), _EXEC))
-
-    def _count(
-        self, served: Served, rate: bytes, quota: bytes, answers: Sequence[Any], asked_for: int, second: int
-    ) -> None:
+    def _count(self, counting: _Counting, answers: Sequence[Any], asked_for: int) -> None:
         """Raises the problem that a limit is reached; the first count of a second or day says when it is forgotten."""
         this_second, today = answers[0], answers[1]
         if not (isinstance(this_second, int) and isinstance(today, int)):
             raise _unavailable("Redis does not count")
         if this_second == asked_for:
-            self._wire.ask(packed(b"EXPIRE", rate, b"10"), 1).add_done_callback(_heard)
+            self._wire.ask(packed(b"EXPIRE", counting.rate, b"10"), 1).add_done_callback(_heard)
         if today == asked_for:
-            self._wire.ask(packed(b"EXPIRE", quota, b"%d" % (2 * _DAY_SECONDS)), 1).add_done_callback(_heard)
+            days = b"%d" % (2 * _DAY_SECONDS)
+            self._wire.ask(packed(b"EXPIRE", counting.quota, days), 1).add_done_callback(_heard)
         if today > self._quota:
-            raise _limited(f"{self._quota} a day", f"每日 {self._quota} 次", _DAY_SECONDS - _of_day(second))
+            raise _limited(f"{self._quota} a day", f"每日 {self._quota} 次", _DAY_SECONDS - _of_day(counting.second))
         if this_second > self._rate:
             raise _limited(f"{self._rate} a second", f"每秒 {self._rate} 次", 1)
 
 
 _PREFIX = PREFIX.encode()
-_MULTI, _EXEC = packed(b"MULTI"), packed(b"EXEC")
+_MULTI = packed(b"MULTI")
 # a quota is of a day of the place
 _PLACE_AHEAD = int(timedelta(hours=8).total_seconds())
 
@@ -269,8 +262,33 @@ def _of_day(second: int) -> int:
     return (second + _PLACE_AHEAD) % _DAY_SECONDS
 
 
-def _quota_key(served: Served, second: int) -> bytes:
-    return b"%b%b:day:%d" % (_PREFIX, served.id.encode(), (second + _PLACE_AHEAD) // _DAY_SECONDS)
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """The commands of a grant's look-ups in one second, as far as they are the same; `one` counts a single look-up."""
+
+    second: int
+    state: bytes
+    rate: bytes
+    quota: bytes
+    one: bytes
+    after: bytes
+
+    @classmethod
+    def of(cls, served: Served, second: int) -> _Counting:
+        state = _PREFIX + served.id.encode()
+        rate, quota = b"%b:rate:%d" % (state, second), b"%b:day:%d" % (state, (second + _PLACE_AHEAD) // _DAY_SECONDS)
+        one = packed(b"INCRBY", rate, b"1") + packed(b"INCRBY", quota, b"1")
+        return cls(second, state, rate, quota, one, packed(b"HMGET", state, b"ready", b"position") + packed(b"EXEC"))
+
+    def counts(self, asked_for: int) -> bytes:
+        number = b"%d" % asked_for
+        return packed(b"INCRBY", self.rate, number) + packed(b"INCRBY", self.quota, number)
+
+    def reading(self, item: str, digests: Sequence[bytes]) -> bytes:
+        """All rows and where the grant stands, at one moment."""
+        keys = [b"%b:%b" % (self.state, lookup(item, digest).encode()) for digest in digests]
+        reads = [b"*2\r\n$5\r\nHVALS\r\n$%d\r\n%b\r\n" % (len(key), key) for key in keys]
+        return b"".join((_MULTI, *reads, self.after))
 
 
 def _under(served: Served) -> Under:
@@ -284,7 +302,7 @@ def _heard(future: asyncio.Future[list[Any]]) -> None:
 
 def _executed(answer_: Any) -> tuple[list[list[bytes]], Sequence[Any]]:
     """The rows of each look-up, and what the state of the grant says, out of what EXEC answered."""
-    if not isinstance(answer_, list) or not all(isinstance(one, list) for one in answer_):
+    if not isinstance(answer_, list) or any(type(one) is not list for one in answer_):
         raise _unavailable("Redis answers with an error")
     return answer_[:-1], answer_[-1]
 
