@@ -3,6 +3,7 @@
 #   connect    Kafka's own image with the Connect plugins of infra/embedded/jars.lock
 ARG PYTHON_VERSION=3.13.14
 ARG KAFKA_VERSION=4.3.1
+ARG RUST_VERSION=1.95.0
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS environment
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_CACHE=1
@@ -18,6 +19,11 @@ COPY infra/__init__.py infra/
 COPY infra/embedded infra/embedded
 RUN .venv/bin/python -m infra.embedded.plugins /plugins
 
+FROM rust:${RUST_VERSION}-slim-trixie AS native
+WORKDIR /native
+COPY services/sync/projection/native .
+RUN cargo build --release --locked && mv target/release/libtongshu_projection.so tongshu_projection.abi3.so
+
 FROM apache/kafka:${KAFKA_VERSION} AS connect
 COPY --from=plugins /plugins /opt/kafka/plugins
 
@@ -26,6 +32,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=environment /app/.venv .venv
+COPY --from=native /native/tongshu_projection.abi3.so .
 COPY infra/__init__.py infra/bootstrap.py infra/
 COPY schemas schemas
 COPY services services

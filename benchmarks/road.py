@@ -185,7 +185,7 @@ def _time_changes(config: dict[str, Any], registry_url: str, topics: list[str], 
 def _throughput(report: Report, exchange: Exchange, server: Server, running: list[Running]) -> None:
     places = _ends(exchange)
     before = [len(one.received().records) for one in running]
-    relay = psutil.Process(_pid(exchange, "sync"))
+    relay = psutil.Process(process_of(exchange, "sync"))
     cpu, begun = sum(relay.cpu_times()[:2]), time.monotonic()
     changes = _burst(server)
     committed = time.monotonic()
@@ -274,6 +274,7 @@ def _admin_config(exchange: Exchange, **more: Any) -> dict[str, Any]:
     return client_config(exchange.settings, "admin", **more)
 
 
-def _pid(exchange: Exchange, part: str) -> int:
+def process_of(exchange: Exchange, part: str) -> int:
+    """The id of the process that is `part` of the exchange."""
     told = read_status(exchange.home) or {"parts": []}
     return int(next(one["pid"] for one in told["parts"] if one["name"] == part))

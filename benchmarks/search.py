@@ -290,6 +290,7 @@ def _publish(report: Report, engine: Engine, count: int, items: int, rounds: int
         registry=registry,
         connect=_NoConnect(),
         make_topic=lambda topic: None,
+        has_topic=lambda name: False,
         signal=lambda topic, key, value: None,
         writers=Writers(AdminClient({})),
         vault=Fernet(Fernet.generate_key()),

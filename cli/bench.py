@@ -17,7 +17,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks import demands as demand_bench
 from benchmarks import road as road_bench
+from benchmarks import sync as sync_bench
 from benchmarks.report import Report
 from cli import up
 from cli.exchange import Exchange
@@ -81,6 +83,35 @@ def rows(
     os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
     with own_exchange() as (exchange, _):
         report = rows_bench.run(exchange, rounds=rounds)
+    finish(report, json)
+
+
+@app.command()
+def sync(
+    records: Annotated[
+        int, typer.Option(min=1_000, max=1_000_000, help="Changes that the relay drains a time.")
+    ] = 50_000,
+    json: Json = None,
+) -> None:
+    """The projection engines beside each other, the relay beside a loop that only copies."""
+    report = Report("sync")
+    sync_bench.engines(report)
+    with own_exchange() as (exchange, _):
+        sync_bench.relay(report, exchange, records)
+    finish(report, json)
+
+
+@app.command()
+def demand(
+    demands: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="How many demands there are.")] = 50_000,
+    grants: Annotated[int, typer.Option(min=1, max=100_000, help="How many grants there are.")] = 5_000,
+    json: Json = None,
+) -> None:
+    """Lists of the demand side beside a plain SELECT, and how soon the broker follows a decision."""
+    report = Report("demand")
+    demand_bench.lists(report, demands=demands, grants=grants)
+    with own_exchange() as (exchange, _):
+        demand_bench.broker(report, exchange)
     finish(report, json)
 
 

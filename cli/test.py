@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from infra.embedded.home import ROOT
+from infra.embedded.toolchain import prepare
 
 err = Console(stderr=True, soft_wrap=True)
 
@@ -27,6 +28,7 @@ def command(
     ] = None,
 ) -> None:
     """Check format, lint and types, then run the tests on real parts; exit 1 if anything fails."""
+    prepare(err)
     failed = [name for name, words in _CHECKS.items() if _run(words)]
     for name in failed:
         err.print(f"[red]✗ {name}[/]")

@@ -39,6 +39,7 @@ WITH_DATABASE = ("catalog", "demand")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
+    catalog_events.LISTS,
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
@@ -72,6 +73,9 @@ RULES: dict[str, list[Rule]] = {
         # a mount is told over a topic of its own to read rows again
         (TOPIC, "signal.", PREFIXED, CREATE),
         (TOPIC, "signal.", PREFIXED, WRITE),
+        # and tells over another how far it is
+        (TOPIC, "notification.", PREFIXED, CREATE),
+        (TOPIC, "notification.", PREFIXED, READ),
         # who uses a contract must be told before it breaks
         (TOPIC, "demand.", PREFIXED, READ),
         (GROUP, "catalog.", PREFIXED, READ),
@@ -124,6 +128,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "cdc.", PREFIXED, ALL),
         (TOPIC, "__debezium-heartbeat.", PREFIXED, ALL),
         (TOPIC, "signal.", PREFIXED, READ),
+        (TOPIC, "notification.", PREFIXED, WRITE),
         *((TOPIC, f"{service}.", PREFIXED, operation) for service in WITH_DATABASE for operation in (READ, WRITE)),
         (GROUP, "connect", PREFIXED, ALL),
         (TRANSACTION, "connect-", PREFIXED, ALL),

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hypothesis import settings
 
-from infra.embedded.toolchain import python_path
-
 # how long an example takes is the machine's affair, not the code's
 settings.register_profile("tongshu", deadline=None)
 settings.load_profile("tongshu")
-
-sys.path.extend(python_path())
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,8 +3,8 @@
 Four sample departments; two resources catalogued and mounted, in a catalogue that twelve departments fill
 (`catalogue.yaml`); three grants with different items, masks and filters; a stream of changes on the sources; consumers
 that are plain Kafka clients. At the end each consumer's state is compared, row by row, with what its source says it
-must be, and each delivery with its manifest and its place in the audit log; then a wrong record is objected to and
-corrected, and the figures of the month are told.
+must be, and each delivery with its manifest and its place in the audit log; then ten demands go through every path, a
+wrong record is objected to and corrected, and the figures of the month are told.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rich.live import Live
 from rich.table import Table
 
 from cli import up
+from cli.demo import demands
 from cli.demo.catalogue import fill
 from cli.demo.channels import NotShown, by_api, by_table
 from cli.demo.correction import FIGURES, NotClosed, correct, figures
@@ -97,7 +98,12 @@ def run(exchange: Exchange, *, minutes: float, rate: float, seed: int, keep: boo
             with out.status("Waiting for the last changes…"):
                 left = settle(exchange, server, running)
         verdict = _verdict(exchange, running, left)
-        return verdict and _channels(exchange, server) and _correction(exchange, server, running)
+        return (
+            verdict
+            and _channels(exchange, server)
+            and _demands(exchange, keep=keep)
+            and _correction(exchange, server, running)
+        )
     finally:
         workload.close()
         for one in running:
@@ -146,6 +152,17 @@ def _view(done: Counter[str], running: list[Running], elapsed: float, total: flo
     kinds = ", ".join(f"{count:,} {kind}s" for kind, count in sorted(done.items()))
     changed = done.total() / elapsed if elapsed else 0.0
     return Group(table, f"{min(elapsed, total):.0f} of {total:.0f} s · {changed:.0f} changes/s: {kinds}\n")
+
+
+def _demands(exchange: Exchange, *, keep: bool) -> bool:
+    with out.status("Playing ten demands…"):
+        table, wrong = demands.play(exchange, keep=keep)
+    out.print(table)
+    for line in wrong:
+        out.print(f"[red]✗[/] {line}")
+    if not wrong:
+        out.print("[green]✓[/] Each demand is where its path leads to")
+    return not wrong
 
 
 def _correction(exchange: Exchange, server: Server, running: list[Running]) -> bool:

@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 
 from infra import secrets
-from infra.embedded.toolchain import python_path
 from infra.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,8 +82,10 @@ class Home:
             "TONGSHU_REDIS_HOST": "127.0.0.1",
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
             "TONGSHU_CATALOG_URL": f"http://127.0.0.1:{self.ports['catalog']}",
+            # all of an embedded exchange is on one machine, and so may be what fills it
+            "TONGSHU_UPSTREAM_NETWORKS": "127.0.0.0/8,::1/128",
             "TONGSHU_SECRETS": str(self.secrets),
-            "PYTHONPATH": os.pathsep.join(python_path()),
+            "PYTHONPATH": str(ROOT),
         }
 
     def with_samples(self) -> Home:

@@ -66,11 +66,6 @@ def tools_folder() -> Path:
     return Path(os.environ.get("TONGSHU_TOOLS") or ROOT / ".tools").absolute()
 
 
-def python_path() -> list[str]:
-    """Where our processes import from beside their environment: the checkout, and the native engine if any."""
-    return [str(ROOT), str(native.folder(tools_folder()))]
-
-
 def locate() -> Toolchain:
     """The toolchain as it stands, without network and without reading the jars.
 

@@ -8,11 +8,12 @@ from confluent_kafka import KafkaError, KafkaException
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
-from services.catalog import api, store
+from services.catalog import api, search, store
 from services.catalog.catalogue import Catalogue
 from services.catalog.drift import DriftWatch
 from services.catalog.events import Publisher
-from services.catalog.publication import adopt, make_findable
+from services.catalog.polling import Poller
+from services.catalog.publication import adopt, adopt_lists, make_findable
 from services.catalog.seed import plant
 from services.catalog.use import UseCount
 from services.catalog.watch import Watch
@@ -40,6 +41,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
         registry=registry,
         connect=Connect(here),
         make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
+        has_topic=lambda name: name in admin.list_topics(timeout=30).topics,
         signal=_signaller(here),
         writers=Writers(admin),
         vault=Fernet(here.secret("catalog_vault_key")),
@@ -90,11 +92,15 @@ def main() -> None:
     with catalogue.session() as session, session.begin():
         plant(session)
     adopt(catalogue)
+    adopt_lists(catalogue)
     make_findable(catalogue.session)
+    with catalogue.session() as session:
+        search.warm(session)
     catalogue.grants.start()
     UseCount(catalogue).start()
     connectors = Watch(catalogue.connect)
     connectors.start()
+    Poller(catalogue).start()
     DriftWatch(catalogue, connectors.failures).start()
     serve(app, here)
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from services.catalog import store
 from services.catalog.events import Publisher
-from services.catalog.source import SourceUnreachable
+from services.catalog.source import NoDatabase, SourceDatabase, SourceUnreachable, source_of
 from services.catalog.writers import Writers
 from services.core.avro import Registry
 from services.core.calendar import Calendar
@@ -37,6 +37,7 @@ class Catalogue:
     registry: Registry
     connect: Connect
     make_topic: Callable[[Topic], None]
+    has_topic: Callable[[str], bool]
     signal: Callable[[str, str, str], None]
     writers: Writers
     vault: Fernet
@@ -116,6 +117,19 @@ def unreachable(error: SourceUnreachable) -> Problem:
     """What a caller is told whose source does not answer: 503, for it may come back."""
     title, detail = Words("The database cannot be reached", "数据库无法连接"), Words(str(error), f"无法连接：{error}")
     return Problem(503, "source-unreachable", title, detail, headers={"Retry-After": "30"})
+
+
+def database_of(catalogue: Catalogue, system: store.InformationSystem) -> SourceDatabase:
+    """The database of a system; raises a 422 problem where it has none."""
+    try:
+        return source_of(system, catalogue.vault)
+    except NoDatabase as error:
+        title = Words("The system has no database", "信息系统没有数据库")
+        detail = Words(
+            f"System {system.code} was registered without a database: no table of it can be mounted.",
+            f"信息系统 {system.code} 登记时没有数据库，无法挂接其中的表。",
+        )
+        raise Problem(422, "database-missing", title, detail) from error
 
 
 def need(session: Session, kind: type[Row], key: Any, what: str, *, lock: bool = False) -> Row:

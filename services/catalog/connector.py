@@ -76,6 +76,8 @@ def connector_config(
         "heartbeat.interval.ms": "10000",
         "heartbeat.action.query": "select pg_logical_emit_message(true, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",
+        # the exchange starts again what fails, and tells of it; by itself it would try for ever and say nothing
+        "errors.max.retries": "0",
         "exactly.once.support": "required",
         # a transaction a poll would cost each change some 20 ms; the relay reads what is not committed yet, too
         # (services/sync/relay/repeats.py)
@@ -95,6 +97,14 @@ def signal_topic(resource: str) -> Topic:
     return Topic(f"signal.{resource}", retention_ms=7 * 24 * HOUR_MS)
 
 
+def notification_topic(resource: str) -> Topic:
+    """The topic in which the connector of a mount tells how far it is with reading rows again."""
+    return Topic(f"notification.{resource}", retention_ms=7 * 24 * HOUR_MS)
+
+
+CHUNK_ROWS = 2_048
+
+
 def _signals(settings: Settings, resource: str) -> dict[str, str]:
     return {
         # watermarks by transaction number: nothing is written to the source
@@ -108,7 +118,9 @@ def _signals(settings: Settings, resource: str) -> dict[str, str]:
         # the worker's own login is in its JAAS file, so that no password stands here
         "signal.consumer.security.protocol": "SASL_PLAINTEXT",
         "signal.consumer.sasl.mechanism": "SCRAM-SHA-512",
-        "incremental.snapshot.chunk.size": "2048",
+        "notification.enabled.channels": "sink",
+        "notification.sink.topic.name": notification_topic(resource).name,
+        "incremental.snapshot.chunk.size": str(CHUNK_ROWS),
         # on a quiet table it is the heartbeat that moves a snapshot on
         "heartbeat.interval.ms": "2000",
     }

@@ -22,11 +22,13 @@ from services.catalog import mounting, store
 from services.catalog.catalogue import Catalogue, now
 from services.catalog.connector import connector_name, slot_name
 from services.catalog.domain import drift
-from services.catalog.domain.drift import Condition, Finding, Kind, Seen, Weight
+from services.catalog.domain.drift import Condition, Finding, Kind, Log, Seen, Weight
 from services.catalog.domain.mount import Column, Table
+from services.catalog.domain.reread import State, record_of, reread_of
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
 from services.catalog.publication import tell
-from services.catalog.resnapshot import ask, config_of
+from services.catalog.reconcile import CannotCompare, reconcile
+from services.catalog.resnapshot import ask, config_of, follow
 from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
 from services.catalog.writers import writer_name
 from services.core.avro import RegistryUnavailable
@@ -37,6 +39,8 @@ log = structlog.get_logger()
 
 _AT_ONCE = 4
 _PATIENCE_SECONDS = 5.0
+# what was written meanwhile is in no stream
+_MISSED = frozenset({Kind.PUBLICATION_GONE, Kind.SLOT_GONE, Kind.PUBLICATION_REMADE, Kind.SLOT_REMADE})
 _UNFIT_TO_READ = frozenset({Kind.CONNECTOR_FAILED, Kind.SLOT_LOST})
 _BY = "exchange"
 
@@ -123,6 +127,9 @@ class DriftWatch(threading.Thread):
                 known = [drift.finding_of(one) for one in state.findings]
                 user = writer_name(mount.system, code) if mount.kind is MountKind.TOPIC else None
                 seen = drift.of_topic(terms_of(resource.published), topic, user, there, users, latest[topic])
+                upstream = session.get(store.Upstream, code)
+                if upstream is not None:
+                    seen += drift.of_upstream(mount.endpoint or "", upstream.failure)
                 found = drift.remember(known, seen, moment)
                 condition = drift.condition_of(found)
                 self._tell(session, resource, known, found, condition)
@@ -176,7 +183,7 @@ class DriftWatch(threading.Thread):
             kinds = {one.kind for one in found}
             try:
                 self._steer(session, resource, state, condition, kinds, looked=isinstance(seen, Seen))
-            except (ConnectRefused, KafkaException) as refused:
+            except (ConnectRefused, KafkaException, RegistryUnavailable, SourceUnreachable) as refused:
                 # what was found is kept and told all the same; the next look tries again
                 log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
             self._tell(session, resource, known, found, condition)
@@ -189,7 +196,12 @@ class DriftWatch(threading.Thread):
             take_baseline(state, resource.version, seen.table)
         baseline = {name: Column(**column) for name, column in (state.columns or {}).items()}
         limit = self._catalogue.settings.mount_retained_mebibytes << 20
-        return drift.compare(terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit)
+        log = Log(publication=state.publication, decoded=state.decoded)
+        found = drift.compare(
+            terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit, log=log
+        )  # fmt: skip
+        state.publication, state.decoded = seen.publication, seen.slot.decoded if seen.slot else None
+        return found
 
     def _steer(
         self,
@@ -204,6 +216,7 @@ class DriftWatch(threading.Thread):
         """Stop what must not flow, let flow again what may, and make again what is only missing."""
         connect, name = self._catalogue.connect, connector_name(resource.code)
         if condition is Condition.STOPPED:
+            state.reconcile = False
             if not state.stopped and Kind.CONNECTOR_GONE not in kinds:
                 connect.stop(name)
                 state.stopped = True
@@ -211,22 +224,52 @@ class DriftWatch(threading.Thread):
             return
         if not looked:
             return
+        if kinds & _MISSED:
+            state.reread, state.reconcile = True, False
         if Kind.CONNECTOR_GONE in kinds:
             connect.put(name, config_of(self._catalogue, session, resource, signals=state.signals))
             state.stopped = False
+        elif state.stopped and state.reconcile:
+            self._reconcile(session, resource, state)
         elif state.stopped:
             connect.resume(name)
             # what was written meanwhile is in the log as the table was then, which may not fit the contract
             state.stopped, state.reread = False, True
             log.info("mount resumed", resource=resource.code)
         elif kinds & {Kind.PUBLICATION_GONE, Kind.SLOT_GONE}:
-            # the connector makes both when it starts, and only then; what was written meanwhile is in no stream
+            # the connector makes both when it starts, and only then
             connect.restart(name)
-            state.reread = True
         elif state.reread and not kinds & _UNFIT_TO_READ:
-            ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS)
+            ask(self._catalogue, session, resource, state, None, patience_seconds=_PATIENCE_SECONDS, missed=True)
             state.reread = False
             log.info("rows are read again", resource=resource.code)
+        elif state.reading is not None and reread_of(state.reading).state.is_open:
+            reread = follow(self._catalogue, reread_of(state.reading), resource.code)
+            state.reading = record_of(reread)
+            state.reconcile = reread.missed and reread.state is State.DONE
+            state.reread = reread.missed and reread.state is State.FAILED
+        if state.reconcile and not state.stopped:
+            # the next look finds it written down that the exchange has stopped it, and why, whoever looks
+            connect.stop(name)
+            state.stopped = True
+
+    def _reconcile(self, session: Session, resource: store.Resource, state: store.MountState) -> None:
+        """Delete what is gone from the table without a change that said so, then let the connector go on."""
+        catalogue, name, mount = self._catalogue, connector_name(resource.code), resource.mount or {}
+        catalogue.connect.wait_until_stopped(name, _PATIENCE_SECONDS)
+        system = session.get_one(store.InformationSystem, mount["system"])
+        try:
+            deleted = reconcile(
+                catalogue.settings, catalogue.registry, source_of(system, catalogue.vault), resource.code,
+                mount["topic"], mount["schema"], mount["table"],
+            )  # fmt: skip
+            facts = {"deleted": str(deleted)}
+        except CannotCompare as error:
+            log.warning("rows that are gone cannot be found", resource=resource.code, reason=str(error))
+            facts = {"reason": str(error)}
+        catalogue.publisher.happened(session, "rows_reconciled", resource.code, resource.department, _BY, facts)
+        catalogue.connect.resume(name)
+        state.stopped = state.reconcile = False
 
     def _tell(
         self,
@@ -263,7 +306,7 @@ def first_state(resource: str, version: int, table: Table | None) -> store.Mount
     """How a mount is that has just been made on `table`, or was made before such states were kept (None)."""
     state = store.MountState(
         resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, signals=False,
-        reread=False,
+        reread=False, reconcile=False,
     )  # fmt: skip
     if table is not None:
         take_baseline(state, version, table)
@@ -273,10 +316,12 @@ def first_state(resource: str, version: int, table: Table | None) -> store.Mount
 def _seen(reading: Reading, mount: _Mount) -> Seen | Words:
     name = slot_name(mount.resource)
     try:
-        published, slot = reading.published(name, mount.schema, mount.table), reading.slot(name)
-        return Seen(table=reading.describe(mount.schema, mount.table), published=published, slot=slot)
+        oid, published = reading.published(name, mount.schema, mount.table)
+        slot = reading.slot(name)
+        table = reading.describe(mount.schema, mount.table)
+        return Seen(table=table, published=published, slot=slot, publication=oid)
     except TableMissing:
-        return Seen(table=None, published=published, slot=slot)
+        return Seen(table=None, published=published, slot=slot, publication=oid)
     except SourceUnreachable as error:
         return _unseen(error)
 

@@ -1,27 +1,29 @@
 """What the catalogue tells the others: the state of resources and of API tokens, and what happened.
 
 `catalog.resources` (compacted) holds every resource in force, in full; a withdrawn one is a tombstone.
-`catalog.identities` (compacted) holds who may call the APIs. `catalog.events` tells every step; what it says of a
-register (departments, systems, categories) is enough to build that register again. What is not published is in none of
-them: an event of a draft says that there is one, never what it says.
+`catalog.lists` (compacted) holds every line of the power, service item and data lists, `catalog.identities` (compacted)
+who may call the APIs. `catalog.events` tells every step; what it says of a register (departments, systems, categories)
+is enough to build that register again. What is not published is in none of them: an event of a draft says that there is
+one, never what it says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from services.catalog.domain.resource import PublishedResource
-from services.catalog.store import Token, outbox
+from services.catalog.store import DataItem, Power, ServiceItem, Token, outbox
 from services.core.avro import Codec, Registry
 from services.core.db import Event, emit
 from services.core.kafka import Topic
 
 RESOURCES = Topic("catalog.resources", compacted=True)
 IDENTITIES = Topic("catalog.identities", compacted=True)
+LISTS = Topic("catalog.lists", compacted=True)
 EVENTS = Topic("catalog.events")
 SOURCE = "/tongshu/catalog"
 
@@ -31,7 +33,7 @@ class Publisher:
 
     def __init__(self, registry: Registry) -> None:
         self._resources, self._events = Codec(registry, RESOURCES.name), Codec(registry, EVENTS.name)
-        self._identities = Codec(registry, IDENTITIES.name)
+        self._identities, self._lists = Codec(registry, IDENTITIES.name), Codec(registry, LISTS.name)
 
     def resource(self, session: Session, resource: PublishedResource, event: str) -> None:
         """The full state of a resource that is in force."""
@@ -54,6 +56,18 @@ class Publisher:
         }
         self._emit(session, IDENTITIES, token.id, self._identities.encode(state), event)
 
+    def lines(self, session: Session, lines: Sequence[Power | ServiceItem | DataItem], event: str) -> None:
+        """The state of lines of the lists, as they are now."""
+        states = [_line(line) for line in lines]
+        emit(
+            session,
+            outbox,
+            *(
+                self._event(LISTS, f"{state['list']}/{state['code']}", self._lists.encode(state), event)
+                for state in states
+            ),
+        )
+
     def happened(
         self, session: Session, event: str, subject: str, department: str, actor: str, facts: Mapping[str, str]
     ) -> None:
@@ -69,18 +83,30 @@ class Publisher:
         }
         self._emit(session, EVENTS, subject, self._events.encode(value), event)
 
+    def _emit(self, session: Session, topic: Topic, key: str, payload: bytes | None, event: str) -> None:
+        emit(session, outbox, self._event(topic, key, payload, event))
+
     @staticmethod
-    def _emit(session: Session, topic: Topic, key: str, payload: bytes | None, event: str) -> None:
-        emit(
-            session,
-            outbox,
-            Event(
-                topic=topic.name,
-                key=key,
-                payload=payload,
-                type=f"cn.tongshu.catalog.{event}.v1",
-                source=SOURCE,
-                subject=key,
-                thread=key,
-            ),
+    def _event(topic: Topic, key: str, payload: bytes | None, event: str) -> Event:
+        return Event(
+            topic=topic.name,
+            key=key,
+            payload=payload,
+            type=f"cn.tongshu.catalog.{event}.v1",
+            source=SOURCE,
+            subject=key,
+            thread=key,
         )
+
+
+def _line(line: Power | ServiceItem | DataItem) -> dict[str, Any]:
+    """The value of `catalog.lists` for a line (schemas/avro/catalog.lists.avsc)."""
+    state: dict[str, Any] = {"code": line.code, "department": line.department, "name": line.name}
+    match line:
+        case Power():
+            return {**state, "list": "powers", "power_kind": line.kind, "legal_basis": line.legal_basis}
+        case ServiceItem():
+            return {**state, "list": "service_items", "power": line.power}
+        case DataItem():
+            exception = {"exception": line.exception, "exception_by": line.exception_by}
+            return {**state, "list": "data_items", "service_item": line.service_item, "use": line.use, **exception}

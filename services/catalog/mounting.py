@@ -65,6 +65,9 @@ def end(catalogue: Catalogue, session: Session, viewer: Viewer, resource: store.
     state = session.get(store.MountState, resource.code)
     if state is not None:
         session.delete(state)
+    upstream = session.get(store.Upstream, resource.code)
+    if upstream is not None:
+        session.delete(upstream)
     catalogue.publisher.happened(session, "resource_unmounted", resource.code, resource.department, viewer.name, facts)
     if not leaves or session.get(store.InformationSystem, system) is None:
         return None

@@ -14,12 +14,14 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
+from confluent_kafka import KafkaException
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.catalog import search, store
 from services.catalog.catalogue import Catalogue, calendar, now
+from services.catalog.connector import change_topic
 from services.catalog.domain import coding
 from services.catalog.domain.contract import Bump, Change, change, next_version, schema_of, subject
 from services.catalog.domain.envelope import key_schema, value_schema
@@ -469,6 +471,22 @@ def register_envelope(catalogue: Catalogue, terms: Terms, topic: str) -> tuple[i
         raise _no_registry() from error
 
 
+def make_topic(catalogue: Catalogue, terms: Terms, system: str) -> tuple[str, int, int]:
+    """Make a resource's change topic and register its schemas: its name and their ids; raises a 502 or 503 problem."""
+    topic = change_topic(catalogue.settings, system, terms.code)
+    try:
+        catalogue.make_topic(topic)
+    except KafkaException as error:
+        raise broker_refused(error) from error
+    return topic.name, *register_envelope(catalogue, terms, topic.name)
+
+
+def broker_refused(error: KafkaException) -> Problem:
+    reason = error.args[0].str() or error.args[0].name()
+    detail = Words(f"The broker does not do it: {reason}", f"消息系统未能完成：{reason}")
+    return Problem(502, "broker-refused", Words("The broker refuses", "消息系统拒绝"), detail)
+
+
 def _no_registry() -> Problem:
     detail = Words("The schema registry does not answer; try again.", "模式注册中心没有响应，请重试。")
     title = Words("The registry does not answer", "模式注册中心无响应")
@@ -493,6 +511,17 @@ def adopt(catalogue: Catalogue) -> int:
             last.contract = resource.contract
             tell(catalogue, session, resource, "resource_published")
         return len(found)
+
+
+def adopt_lists(catalogue: Catalogue) -> None:
+    """Tell the others of the lines of the lists that were taken in before there was a topic for them."""
+    tables: Sequence[Any] = (store.Power, store.ServiceItem, store.DataItem)
+    for table in tables:
+        with catalogue.session() as session, session.begin():
+            lines = session.scalars(select(table).where(~table.told).with_for_update()).all()
+            for line in lines:
+                line.told = True
+            catalogue.publisher.lines(session, lines, "list_imported")
 
 
 def make_findable(sessions: Callable[[], Session]) -> None:

@@ -11,14 +11,25 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.catalogue import Catalogue
-from services.catalog.connector import connector_config, connector_name, signal_topic
-from services.catalog.source import source_of
+from services.catalog.catalogue import Catalogue, now
+from services.catalog.connector import (
+    CHUNK_ROWS,
+    connector_config,
+    connector_name,
+    notification_topic,
+    signal_topic,
+)
+from services.catalog.domain.reread import Reread, progress, record_of, reread_of
+from services.catalog.source import SourceUnreachable, source_of
 from services.core.connect import ConnectRefused
+from services.core.kafka import read_to_end, state_consumer
 
 
 def config_of(catalogue: Catalogue, session: Session, resource: store.Resource, *, signals: bool) -> dict[str, str]:
@@ -44,15 +55,18 @@ def ask(
     where: str | None,
     *,
     patience_seconds: float,
+    missed: bool = False,
 ) -> str:
     """Have the rows that satisfy the condition `where` (all, without) read again; the id of the signal.
 
-    The rows come as reads (`op` r), each once, none older than what was delivered before. Raises ConnectRefused when
-    the connector is not ready for it after `patience_seconds`, and KafkaException when the signal cannot be sent.
+    `missed` says that changes were in no stream, so that afterwards rows which are gone are looked for. The rows come
+    as reads (`op` r), each once, none older than what was delivered before. Raises ConnectRefused when the connector is
+    not ready for it after `patience_seconds`, and KafkaException when the signal cannot be sent.
     """
     mount, name = resource.mount or {}, connector_name(resource.code)
-    if not state.signals:
-        catalogue.make_topic(signal_topic(resource.code))
+    if not state.signals or state.reading is None:
+        for topic in (signal_topic(resource.code), notification_topic(resource.code)):
+            catalogue.make_topic(topic)
         catalogue.connect.put(name, config_of(catalogue, session, resource, signals=True))
         catalogue.connect.wait_until_running(name, patience_seconds)
         state.signals = True
@@ -62,8 +76,38 @@ def ask(
     if where is not None:
         data["additional-conditions"] = [{"data-collection": re.escape(table), "filter": where}]
     signal = {"id": signal_id, "type": "execute-snapshot", "data": data}
+    estimate = _estimate(catalogue, session, mount)
     catalogue.signal(signal_topic(resource.code).name, f"cdc.{mount['system']}", json.dumps(signal))
+    # what was asked for before and is not over is over when this is
+    before = reread_of(state.reading) if state.reading is not None else None
+    missed = missed or (before is not None and before.state.is_open and before.missed)
+    reread = Reread(id=signal_id, since=now(), estimate=estimate, some=where is not None, missed=missed)
+    state.reading = record_of(reread)
     return signal_id
+
+
+def _estimate(catalogue: Catalogue, session: Session, mount: Mapping[str, Any]) -> int | None:
+    system = session.get_one(store.InformationSystem, mount["system"])
+    try:
+        with source_of(system, catalogue.vault).reading() as reading:
+            return reading.estimate(mount["schema"], mount["table"])
+    except SourceUnreachable:
+        return None
+
+
+def follow(catalogue: Catalogue, reread: Reread, resource: str) -> Reread:
+    """How far the connector of `resource` is by now; raises KafkaException and RegistryUnavailable."""
+    return progress(reread, _notifications(catalogue, resource), CHUNK_ROWS)
+
+
+def _notifications(catalogue: Catalogue, resource: str) -> list[Mapping[str, Any]]:
+    source = state_consumer(catalogue.settings, "catalog", "catalog.notifications")
+    try:
+        source.assign([TopicPartition(notification_topic(resource).name, 0, OFFSET_BEGINNING)])
+        values = [message.value() for message in read_to_end(source, 1, 10)]
+    finally:
+        source.close()
+    return [catalogue.registry.decode(value)[1] for value in values if value is not None]
 
 
 def _await_transaction(catalogue: Catalogue, connector: str, patience_seconds: float) -> None:

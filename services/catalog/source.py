@@ -41,6 +41,10 @@ class SourceUnreachable(Exception):
     """The department's database cannot be reached with what was registered, or does not answer."""
 
 
+class NoDatabase(SourceUnreachable):
+    """The information system was registered without a database: it fills topics, sends files or answers over HTTP."""
+
+
 class TableMissing(Exception):
     """The database has no such table, or its user may not see it."""
 
@@ -140,6 +144,15 @@ class Reading:
             comment=comment,
         )
 
+    def estimate(self, schema: str, table: str) -> int | None:
+        """How many rows the server takes a table to have; None where it has never counted, or there is no table."""
+        found = self._rows(
+            "select c.reltuples::bigint from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = %s",
+            (schema, table),
+        )
+        return found[0][0] if found and found[0][0] >= 0 else None
+
     def readiness(self) -> Readiness:
         ((level, replicates, slots),) = self._rows(
             "select current_setting('wal_level'),"
@@ -148,24 +161,26 @@ class Reading:
         )
         return Readiness(wal_level=level, may_replicate=bool(replicates), free_slots=slots)
 
-    def published(self, publication: str, schema: str, table: str) -> bool:
-        """Whether the publication is there and holds the table."""
+    def published(self, publication: str, schema: str, table: str) -> tuple[int | None, bool]:
+        """The publication's oid, if it is there, and whether it holds the table."""
         found = self._rows(
-            "select 1 from pg_publication p where p.pubname = %s and (p.puballtables or exists ("
+            "select p.oid::bigint, p.puballtables or exists ("
             " select 1 from pg_publication_rel r join pg_class c on c.oid = r.prrelid"
             " join pg_namespace n on n.oid = c.relnamespace"
-            " where r.prpubid = p.oid and n.nspname = %s and c.relname = %s))",
-            (publication, schema, table),
+            " where r.prpubid = p.oid and n.nspname = %s and c.relname = %s)"
+            " from pg_publication p where p.pubname = %s",
+            (schema, table, publication),
         )
-        return bool(found)
+        return found[0] if found else (None, False)
 
     def slot(self, name: str) -> Slot | None:
         found = self._rows(
-            "select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint, wal_status = 'lost'"
-            " from pg_replication_slots where slot_name = %s",
+            "select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint, s.wal_status = 'lost',"
+            " c.total_txns from pg_replication_slots s left join pg_stat_replication_slots c using (slot_name)"
+            " where s.slot_name = %s",
             (name,),
         )
-        return Slot(retained_bytes=found[0][0], lost=bool(found[0][1])) if found else None
+        return Slot(retained_bytes=found[0][0], lost=bool(found[0][1]), decoded=found[0][2]) if found else None
 
     def sample(self, table: Table, columns: Sequence[str], rows: int) -> list[dict[str, str | None]]:
         """The first `rows` rows as texts, long ones cut; empty where the table may not be read."""
@@ -273,6 +288,28 @@ class SourceDatabase:
         finally:
             connection.close()
 
+    def keys(self, schema: str, table: str, columns: Sequence[str], at_once: int) -> Iterator[list[tuple[str, ...]]]:
+        """The keys of all rows of a table as texts, of one moment, `at_once` at a time.
+
+        Raises SourceUnreachable, and TableMissing where it is not there as it was, or row security hides rows of it.
+        """
+        limits = f"-c statement_timeout={_STATEMENT_MS * 12} -c lock_timeout={_LOCK_MS} -c row_security=off"
+        connection = self._connect(f"-c default_transaction_read_only=on {limits}")
+        listed = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in columns)
+        query = sql.SQL("select {} from {}").format(listed, sql.Identifier(schema, table))
+        try:
+            with connection.transaction(), connection.cursor("keys") as cursor:
+                cursor.execute(query)
+                while rows := cursor.fetchmany(at_once):
+                    yield rows
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn,
+                psycopg.errors.InsufficientPrivilege) as error:  # fmt: skip
+            raise TableMissing(f"the keys of {schema}.{table} cannot be read: {type(error).__name__}") from error
+        except psycopg.Error as error:
+            raise _failure(self.database, error) from error
+        finally:
+            connection.close()
+
     def remove(self, slot: str, publication: str, *, patience_seconds: float) -> None:
         """Drop a slot and a publication of the exchange's own; fine where there is none.
 
@@ -301,7 +338,12 @@ class SourceDatabase:
 
 
 def source_of(system: store.InformationSystem, vault: Fernet) -> SourceDatabase:
-    """The database of a registered information system."""
+    """The database of a registered information system; raises NoDatabase."""
+    if (
+        system.host is None or system.port is None or system.database is None or system.username is None
+        or system.password is None
+    ):  # fmt: skip
+        raise NoDatabase(f"system {system.code} has no database")
     return SourceDatabase(
         host=system.host,
         port=system.port,

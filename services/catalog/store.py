@@ -93,20 +93,26 @@ class Appointment(Base):
 
 
 class InformationSystem(Base):
-    """A department's system (信息系统) and how its database is reached; the password is sealed by the vault."""
+    """A department's system (信息系统), and how its database is reached where it has one that tables are mounted from.
+
+    The password is sealed by the vault. All of the database is there or nothing.
+    """
 
     __tablename__ = "systems"
     code: Mapped[str] = mapped_column(String(40), primary_key=True)
     department: Mapped[str] = mapped_column(ForeignKey(Department.slug))
     name: Mapped[str] = mapped_column(Text)
-    host: Mapped[str] = mapped_column(Text)
-    port: Mapped[int] = mapped_column(Integer)
-    database: Mapped[str] = mapped_column(Text)
-    username: Mapped[str] = mapped_column(Text)
-    password: Mapped[bytes] = mapped_column(LargeBinary)
+    host: Mapped[str | None] = mapped_column(Text)
+    port: Mapped[int | None] = mapped_column(Integer)
+    database: Mapped[str | None] = mapped_column(Text)
+    username: Mapped[str | None] = mapped_column(Text)
+    password: Mapped[bytes | None] = mapped_column(LargeBinary)
     description: Mapped[str | None] = mapped_column(Text)
     protection_level: Mapped[int | None] = mapped_column(SmallInteger)
     revision: Mapped[int] = mapped_column(Integer, default=1)
+    __table_args__ = (
+        CheckConstraint("num_nulls(host, port, database, username, password) in (0, 5)", name="database"),
+    )
 
 
 class Category(Base):
@@ -129,6 +135,7 @@ class CodeList(Base):
 
 
 # -- power list, service items, data list ----------------------------------------------------------------------------
+# `told`: whether the line is in `catalog.lists` as it is; those from before there was such a topic are not.
 
 
 class Power(Base):
@@ -140,6 +147,7 @@ class Power(Base):
     name: Mapped[str] = mapped_column(Text)
     kind: Mapped[str] = mapped_column(String(40))
     legal_basis: Mapped[str] = mapped_column(Text)
+    told: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class ServiceItem(Base):
@@ -150,6 +158,7 @@ class ServiceItem(Base):
     department: Mapped[str] = mapped_column(ForeignKey(Department.slug), index=True)
     power: Mapped[str] = mapped_column(ForeignKey(Power.code), index=True)
     name: Mapped[str] = mapped_column(Text)
+    told: Mapped[bool] = mapped_column(Boolean, default=False)
 
 
 class DataItem(Base):
@@ -167,6 +176,7 @@ class DataItem(Base):
     use: Mapped[str] = mapped_column(String(10))
     exception: Mapped[str | None] = mapped_column(Text)
     exception_by: Mapped[str | None] = mapped_column(Text)
+    told: Mapped[bool] = mapped_column(Boolean, default=False)
     __table_args__ = (
         Index(
             "ix_data_items_source",
@@ -301,6 +311,9 @@ class MountState(Base):
 
     `findings` are records of `domain/drift.py`; `stopped` says that the exchange itself has stopped the connector,
     `signals` that the connector listens for signals, `reread` that rows were missed and are to be read again.
+    `reading` is a record of `domain/reread.py`: the last that was asked for; `reconcile` says that rows which are gone
+    are to be found and deleted while the connector is stopped.
+    `publication` (its oid) and `decoded` (transactions, of the slot) are those of the last look.
     """
 
     __tablename__ = "mount_states"
@@ -312,8 +325,33 @@ class MountState(Base):
     stopped: Mapped[bool] = mapped_column(Boolean, default=False)
     signals: Mapped[bool] = mapped_column(Boolean, default=False)
     reread: Mapped[bool] = mapped_column(Boolean, default=False)
+    reading: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    reconcile: Mapped[bool] = mapped_column(Boolean, default=False)
+    publication: Mapped[int | None] = mapped_column(BigInteger)
+    decoded: Mapped[int | None] = mapped_column(BigInteger)
     retained_bytes: Mapped[int | None] = mapped_column(BigInteger)
     checked_at: Mapped[datetime | None] = mapped_column(_MOMENT)
+
+
+class Upstream(Base):
+    """The API that fills a resource, and what became of asking it; the secret is sealed by the vault.
+
+    `form` is a record of `domain/upstream.py`. `etag` and `last_modified` are those of the answer taken in last, under
+    `version` of the resource; `next_at` is when it is asked next, or until when somebody is asking it just now.
+    """
+
+    __tablename__ = "upstreams"
+    resource: Mapped[str] = mapped_column(ForeignKey(Resource.code), primary_key=True)
+    form: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    etag: Mapped[str] = mapped_column(Text, default="")
+    last_modified: Mapped[str] = mapped_column(Text, default="")
+    version: Mapped[int] = mapped_column(Integer, default=0)
+    rows: Mapped[int | None] = mapped_column(Integer)
+    asked_at: Mapped[datetime | None] = mapped_column(_MOMENT)
+    next_at: Mapped[datetime] = mapped_column(_MOMENT, index=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    failure: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class Clearance(Base):

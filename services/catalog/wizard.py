@@ -82,13 +82,15 @@ def look(
     content = content_of(reading, terms, described, lists, sample)
     wrong, odd = content_defects(terms, described, content)
     rows = [_values(items, row) for row in sample]
-    tried, unfit, misfits = _try(terms, lists, described, rows, moment)
+    misfits = _misfits(terms, described, rows)
+    clean = [{name: None if value is _MISFIT else value for name, value in row.items()} for row in rows]
+    tried, unfit = try_rules(terms, lists, clean, moment)
     return Preview(
         table=described,
         proposals=proposals,
         defects=[*defects, *wrong, *unfit],
         warnings=[*warnings, *odd, *misfits],
-        rows=[{item.name: _masked(item, row[item.name]) for item in items} for row in rows[:SHOWN_ROWS]],
+        rows=[{item.name: masked(item, row[item.name]) for item in items} for row in rows[:SHOWN_ROWS]],
         sampled=len(rows),
         rules=tried,
     )
@@ -187,7 +189,7 @@ def _value(item: Item, text: str | None) -> Any:
         return _MISFIT
 
 
-def _masked(item: Item, value: Any) -> Shown:
+def masked(item: Item, value: Any) -> Shown:
     """What is shown of a value: masked by the item's sensitivity, as JSON has it."""
     mask = masks.usual(item.sensitivity.value, item.type.value)
     if value is _MISFIT:
@@ -201,12 +203,9 @@ def _masked(item: Item, value: Any) -> Shown:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def _try(
-    terms: Terms, lists: quality.CodeLists, table: Table, rows: Sequence[Mapping[str, Any]], moment: datetime
-) -> tuple[list[RuleTried], list[Defect], list[Defect]]:
-    """The contract's rules on the sample, the rules that cannot be, and the values that no item can hold."""
-    types = {item.name: item.type.value for item in terms.items}
-    tried, unfit, misfits = [], [], []
+def _misfits(terms: Terms, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[Defect]:
+    """The values of the sample that no item of their type can hold."""
+    misfits = []
     for index, item in enumerate(terms.items):
         column = table.columns.get(item.column)
         if column is None or item_type_of(column.type) is not item.type:
@@ -217,21 +216,27 @@ def _try(
                 f"抽样中有 {count} 行的值不是有效的 {item.type.value}，将进入隔离区",
             )
             misfits.append(Defect(f"/items/{index}/type", detail))
-    clean = [
-        {**dict.fromkeys(types), **{name: None if value is _MISFIT else value for name, value in row.items()}}
-        for row in rows
-    ]
+    return misfits
+
+
+def try_rules(
+    terms: Terms, lists: quality.CodeLists, rows: Sequence[Mapping[str, Any]], moment: datetime
+) -> tuple[list[RuleTried], list[Defect]]:
+    """The contract's rules on the sample, and the rules that cannot be."""
+    types = {item.name: item.type.value for item in terms.items}
+    whole = [{**dict.fromkeys(types), **row} for row in rows]
+    tried, unfit = [], []
     for index, rule in enumerate(terms.rules):
         try:
             checker = quality.compile_rules([asdict(rule)], types, lists)
         except quality.RuleError as error:
             unfit.append(Defect(f"/rules/{index}", error.words))
             continue
-        broken = [found for row in clean for found in checker.check(row, moment)]
+        broken = [found for row in whole for found in checker.check(row, moment)]
         tried.append(
             RuleTried(
                 rule=rule.id, severity=rule.severity.value, items=tuple(rule.items), broken=len(broken),
                 words=broken[0].words if broken else Words("no row of the sample breaks it", "抽样中没有违反的行"),
             )
         )  # fmt: skip
-    return tried, unfit, misfits
+    return tried, unfit

@@ -54,20 +54,24 @@ class Connect:
         if self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True) is None:
             return
         self.stop(name)
-        deadline = time.monotonic() + timeout
-        while True:
-            status = self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True)
-            if status is None or (status["connector"]["state"] == "STOPPED" and not status["tasks"]):
-                break
-            if time.monotonic() > deadline:
-                raise ConnectRefused(f"connector {name} does not stop")
-            time.sleep(0.1)
+        self.wait_until_stopped(name, timeout)
         self._ask("DELETE", f"/connectors/{name}/offsets", missing_is_fine=True)
         self.delete(name)
 
     def stop(self, name: str) -> None:
         """End the connector's tasks; it stays, and goes on where it was when it is resumed."""
         self._ask("PUT", f"/connectors/{name}/stop")
+
+    def wait_until_stopped(self, name: str, timeout: float) -> None:
+        """Return when nothing of the connector runs any more; raises ConnectRefused after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self._ask("GET", f"/connectors/{name}/status", missing_is_fine=True)
+            if status is None or (status["connector"]["state"] == "STOPPED" and not status["tasks"]):
+                return
+            if time.monotonic() > deadline:
+                raise ConnectRefused(f"connector {name} does not stop")
+            time.sleep(0.1)
 
     def resume(self, name: str) -> None:
         self._ask("PUT", f"/connectors/{name}/resume")

@@ -93,9 +93,16 @@ class Event:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-def emit(session: Session, outbox: Table, event: Event) -> None:
-    """Publish `event` if and only if the session's transaction commits."""
-    row = {
+def emit(session: Session, outbox: Table, *events: Event) -> None:
+    """Publish `events`, in their order, if and only if the session's transaction commits."""
+    rows = [_row(event) for event in events]
+    if rows:
+        session.execute(insert(outbox), rows)
+        session.execute(delete(outbox).where(outbox.c.id.in_([row["id"] for row in rows])))
+
+
+def _row(event: Event) -> dict[str, object]:
+    return {
         "id": uuid.uuid4(),
         "topic": event.topic,
         "key": event.key.encode(),
@@ -109,8 +116,6 @@ def emit(session: Session, outbox: Table, event: Event) -> None:
         "content_type": "application/avro",
         "traceparent": current_traceparent(),
     }
-    session.execute(insert(outbox).values(row))
-    session.execute(delete(outbox).where(outbox.c.id == row["id"]))
 
 
 def is_ready(engine: Engine) -> str | None:

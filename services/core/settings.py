@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     mount_retained_mebibytes: int = Field(
         default=1_024, description="How much log a source may keep for a mount before that is told as drift."
     )
+    upstream_networks: str = Field(
+        default="",
+        description="Networks that are not public in which upstream APIs may be asked: CIDR blocks between commas.",
+    )
     broker_watch_seconds: float = Field(
         default=2.0, description="How often users, rights and share topics on the broker are compared with the grants."
     )

@@ -190,14 +190,18 @@ class Position(Base):
 
 
 class Notice(Base):
-    """What a department (empty: the data authority) is told about a demand; `role` is who of it must see it."""
+    """What a department (empty: the data authority) is told; `role` is who of it must see it.
+
+    It is about a demand or, with `subject`, about an objection or a grant.
+    """
 
     __tablename__ = "notices"
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     department: Mapped[str] = mapped_column(String(40))
     role: Mapped[str] = mapped_column(String(20))
     kind: Mapped[str] = mapped_column(String(40))
-    demand: Mapped[str] = mapped_column(ForeignKey(Demand.id), index=True)
+    demand: Mapped[str | None] = mapped_column(ForeignKey(Demand.id), index=True)
+    subject: Mapped[str | None] = mapped_column(String(40))
     facts: Mapped[dict[str, str]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(_MOMENT)
     read_at: Mapped[datetime | None] = mapped_column(_MOMENT)

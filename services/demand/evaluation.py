@@ -15,6 +15,7 @@ from services.demand.domain.feedback import Given
 from services.demand.domain.grant import State
 from services.demand.events import Publisher
 from services.demand.norms import norm
+from services.demand.noticing import tell_of
 
 _BY = "tongshu"
 
@@ -77,6 +78,7 @@ def ask(session: Session, publisher: Publisher, now: datetime) -> None:
         if domain.is_due(records, since, now, terms):
             session.add(store.FeedbackRequest(grant=grant.id, asked_at=now, records=delivered.records))
             facts = {"resource": grant.resource, "records": str(records), "since": since.isoformat()}
+            tell_of(session, grant.id, grant.resource, grant.department, "feedback_asked", now, {})
             publisher.happened(session, "feedback_asked", grant.id, grant.department, grant.thread, _BY, facts)
 
 

@@ -107,6 +107,9 @@ class Fulfilment(threading.Thread):
             granting.keep(self._demands, session, grant)
             demand.grant = grant.id
             cases.take_by_rule(self._desk, session, demand, Action.PROVISION, "", now)
+            if "topic" not in demand.channels:
+                # nothing is carried anywhere, so no manifest will tell: rows are there to be asked for
+                cases.take_by_rule(self._desk, session, demand, Action.DELIVER, "", now)
         log.info("demand provisioned", demand=demand_id, grant=grant.id)
 
     def delivered(self, session: Session, batch: Sequence[Message]) -> Callable[[], None]:

@@ -1,4 +1,4 @@
-"""Notices: who is told what about a demand, in words, and how they are kept until somebody has read them.
+"""Notices: who is told what, in words, and how they are kept until somebody has read them.
 
 A notice is written in the transaction that brings it about, with its dispatches to wherever the department wants its
 notices sent; sending them is `services/demand/sending.py`.
@@ -49,6 +49,13 @@ _KINDS: dict[str, Words] = {
     "clock_moved": Words("has another day on which it is due: the calendar was edited", "办理期限因日历调整而变更"),
     "clock_warned": Words("must be dealt with soon", "即将到期，请及时办理"),
     "clock_breached": Words("is overdue", "已超期"),
+    "objection_raised": Words("is objected to: verify the record and answer", "有数据异议，请核实并答复"),
+    "objection_withdrawn": Words("is no longer objected to", "数据异议已撤回"),
+    "objection_overdue": Words("has an objection that is overdue", "数据异议答复已超期"),
+    "objection_accepted": Words("will be corrected: the objection was accepted", "数据异议已采纳，待更正"),
+    "objection_refused": Words("will not be corrected: the objection was refused", "数据异议未被采纳"),
+    "objection_closed": Words("was corrected: the objection is closed", "已更正，数据异议已办结"),
+    "feedback_asked": Words("waits for your feedback", "请提交应用成效与满意度评价"),
     "clock_urged": Words("is overdue: you are urged to deal with it", "已超期，请督促办理"),
 }
 
@@ -80,10 +87,25 @@ def tell(
         department=to, role=role, kind=kind, demand=demand.id, created_at=now,
         facts={"title": demand.title, "state": demand.state, **(facts or {})},
     )  # fmt: skip
+    return _keep(session, notice, now)
+
+
+def tell_of(
+    session: Session, subject: str, title: str, department: str, kind: str, now: datetime, facts: Mapping[str, str]
+) -> store.Notice:
+    """Keep a notice for `department` about an objection or a grant, called `title`, and send it likewise."""
+    notice = store.Notice(
+        department=department, role=Urged.HANDLER, kind=kind, subject=subject, created_at=now,
+        facts={"title": title, **facts},
+    )  # fmt: skip
+    return _keep(session, notice, now)
+
+
+def _keep(session: Session, notice: store.Notice, now: datetime) -> store.Notice:
     session.add(notice)
     session.flush()
     query = select(store.Subscription.id).where(
-        store.Subscription.department == to, store.Subscription.ended_at.is_(None)
+        store.Subscription.department == notice.department, store.Subscription.ended_at.is_(None)
     )
     for subscription in session.scalars(query):
         session.add(store.Dispatch(notice=notice.id, subscription=subscription, attempts=0, next_at=now))

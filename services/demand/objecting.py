@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -25,6 +25,8 @@ from services.demand.domain import objection as domain
 from services.demand.domain.objection import Action, Claim, Outcome, State
 from services.demand.events import Publisher
 from services.demand.norms import norm
+from services.demand.noticing import tell_of
+from services.demand.timekeeping import AUTHORITY
 
 _BY = "tongshu"
 
@@ -77,7 +79,7 @@ class Registrar:
         session.add(made)
         session.flush()
         facts = {"due_on": due_on.isoformat(), "items": ",".join(made.items), "round": str(made.round)}
-        self._tell(session, made, "objection_raised", by, facts)
+        self._tell(session, made, "objection_raised", by, facts, now)
         return made
 
     def earlier(self, session: Session, record: str) -> list[str]:
@@ -104,7 +106,7 @@ class Registrar:
         facts = {"in_time": "false" if self.is_late(objection, now) else "true"}
         if reason:
             facts["reason_digest"] = sha256(reason.encode()).hexdigest()
-        self._tell(session, objection, f"objection_{_PAST[action]}", by, facts)
+        self._tell(session, objection, f"objection_{_PAST[action]}", by, facts, now)
 
     def close(
         self, session: Session, objection: store.Objection, outcome: Outcome, proof: Mapping[str, Any], now: datetime
@@ -115,24 +117,30 @@ class Registrar:
         objection.revision += 1
         facts = {name: str(value) for name, value in proof.items()}
         facts |= {"outcome": outcome.value, "in_time": "false" if self.is_late(objection, now) else "true"}
-        self._tell(session, objection, "objection_closed", _BY, facts)
+        self._tell(session, objection, "objection_closed", _BY, facts, now)
 
-    def note_overdue(self, session: Session, today: date) -> None:
+    def note_overdue(self, session: Session, now: datetime) -> None:
         """Tell, once, of each objection that nobody has answered in time."""
+        is_late = store.Objection.due_on < now.astimezone(PLACE).date()
         query = select(store.Objection).where(
-            store.Objection.state == State.OPEN, store.Objection.overdue.is_(False), store.Objection.due_on < today
+            store.Objection.state == State.OPEN, store.Objection.overdue.is_(False), is_late
         )
         for one in session.scalars(query.with_for_update()):
             one.overdue = True
             one.revision += 1
-            self._tell(session, one, "objection_overdue", _BY, {"due_on": one.due_on.isoformat()})
+            self._tell(session, one, "objection_overdue", _BY, {"due_on": one.due_on.isoformat()}, now)
 
     @staticmethod
     def is_late(objection: store.Objection, now: datetime) -> bool:
         """Whether this would be after the clock ran out; what was answered in time stays so."""
         return (objection.answered_at or now).astimezone(PLACE).date() > objection.due_on
 
-    def _tell(self, session: Session, one: store.Objection, event: str, by: str, facts: dict[str, str]) -> None:
+    def _tell(
+        self, session: Session, one: store.Objection, event: str, by: str, facts: dict[str, str], now: datetime
+    ) -> None:
+        for department in _TOLD[event](one):
+            due = {"clock": "verify", "due_on": one.due_on.isoformat()} if event in _WITH_CLOCK else {}
+            tell_of(session, one.id, one.resource, department, event, now, due)
         facts |= {"grant": one.grant, "resource": one.resource, "provider": one.provider, "record": one.record}
         self._publisher.happened(session, event, one.id, one.department, one.thread, by, facts)
 
@@ -143,4 +151,14 @@ def registrar(here: Settings, publisher: Publisher) -> Registrar:
     return Registrar(publisher, Fernet(key), sha256(b"references of objections" + key).digest())
 
 
+# Who gets a notice of what.
+_TOLD: Mapping[str, Callable[[store.Objection], tuple[str, ...]]] = {
+    "objection_raised": lambda one: (one.provider,),
+    "objection_withdrawn": lambda one: (one.provider,),
+    "objection_overdue": lambda one: (one.provider, AUTHORITY),
+    "objection_accepted": lambda one: (one.department,),
+    "objection_refused": lambda one: (one.department,),
+    "objection_closed": lambda one: (one.department, one.provider),
+}
+_WITH_CLOCK = frozenset({"objection_raised", "objection_overdue"})
 _PAST = {Action.ACCEPT: "accepted", Action.REFUSE: "refused", Action.WITHDRAW: "withdrawn"}

@@ -24,12 +24,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -115,7 +117,7 @@ def _mail_defects(target: str, settings: Settings) -> list[Words]:
     try:
         parsed = Address(addr_spec=target)
         well = bool(parsed.username) and "." in parsed.domain and target.isascii()
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, MessageError):
         well = False
     if not well:
         found.append(Words("is not an e-mail address", "不是有效的电子邮件地址"))
@@ -254,7 +256,7 @@ class Sender(threading.Thread):
         query = (
             select(store.Dispatch.subscription, store.Dispatch.id)
             .where(store.Dispatch.next_at <= now)
-            .distinct(store.Dispatch.subscription)
+            .ext(distinct_on(store.Dispatch.subscription))
             .order_by(store.Dispatch.subscription, store.Dispatch.next_at)
         )
         with self._session() as session:
@@ -299,7 +301,7 @@ class Sender(threading.Thread):
 def letter_of(notice: store.Notice, subscription: store.Subscription, settings: Settings) -> Letter:
     words = noticing.words(notice)
     told = {
-        "id": notice.id, "kind": notice.kind, "role": notice.role, "demand": notice.demand,
+        "id": notice.id, "kind": notice.kind, "role": notice.role, "demand": notice.demand, "subject": notice.subject,
         "department": notice.department, "words": {"en": str(words), "zh": words.zh},
         "facts": notice.facts, "created_at": notice.created_at.isoformat(),
     }  # fmt: skip

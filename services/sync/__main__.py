@@ -6,6 +6,7 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import structlog
 import uvicorn
 
 from services.core import identity, telemetry
@@ -15,7 +16,10 @@ from services.core.kafka import admin_client
 from services.core.settings import settings
 from services.sync.api import router
 from services.sync.live import Live
+from services.sync.projection import native
 from services.sync.relay.worker import Relay
+
+log = structlog.get_logger()
 
 
 def main() -> None:
@@ -26,6 +30,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     registry = Registry(here.registry_url)
     admin = admin_client(here, "sync")
+    log.info("starting", engine="native" if native.is_here() else "reference")
     relay = Relay(here, registry, admin)
     beside = Relay(here, registry, admin, worker=1, filled=True)
     identities = identity.view(here, registry, "sync")

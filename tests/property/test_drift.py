@@ -13,6 +13,7 @@ from services.catalog.domain.drift import (
     Condition,
     Finding,
     Kind,
+    Log,
     Seen,
     Slot,
     Told,
@@ -64,7 +65,8 @@ BEFORE = Table(
     key=frozenset({"id"}),
     full_replica_identity=True,
 )
-SLOT = Slot(retained_bytes=0)
+SLOT = Slot(retained_bytes=0, decoded=5)
+LOG = Log(publication=7, decoded=5)
 SINGLE = st.sampled_from(list(BEFORE.columns))
 NEW_NAMES = st.sampled_from(["fresh", "newer", *BEFORE.columns])
 
@@ -102,9 +104,11 @@ def alterations(draw: st.DrawFn) -> Table:
     return replace(BEFORE, columns=columns, key=key, full_replica_identity=full)
 
 
-def look(table: Table | None, *, published: bool = True, slot: Slot | None = SLOT) -> list[Finding]:
-    seen = Seen(table=table, published=published, slot=slot)
-    return compare(TERMS, "s.t", "slot", BEFORE.columns, seen, retained_limit=LIMIT)
+def look(
+    table: Table | None, *, published: bool = True, slot: Slot | None = SLOT, publication: int = 7, log: Log = LOG
+) -> list[Finding]:
+    seen = Seen(table=table, published=published, slot=slot, publication=publication if published else None)
+    return compare(TERMS, "s.t", "slot", BEFORE.columns, seen, retained_limit=LIMIT, log=log)
 
 
 def test_nothing_has_drifted_where_nothing_was_done() -> None:
@@ -114,14 +118,12 @@ def test_nothing_has_drifted_where_nothing_was_done() -> None:
 @given(alterations())
 def test_a_mount_stops_exactly_when_it_could_not_be_mounted(table: Table) -> None:
     found = look(table)
-    # the owner's replica identity is a warning: what was not logged is lost whether the mount runs or not
-    unfit = mount_defects(TERMS, replace(table, full_replica_identity=True))
-    assert (condition_of(found) is Condition.STOPPED) == bool(unfit)
+    assert (condition_of(found) is Condition.STOPPED) == bool(mount_defects(TERMS, table))
     assert len({one.identity for one in found}) == len(found)
     for one in found:
         if one.weight is Weight.STOP:
             assert one.items
-        if one.kind in (Kind.COLUMN_NEW, Kind.IDENTITY_NOT_FULL):
+        if one.kind is Kind.COLUMN_NEW:
             assert one.items == () and one.weight is not Weight.STOP
     assert (Kind.IDENTITY_NOT_FULL in {one.kind for one in found}) == (not table.full_replica_identity)
     assert [finding_of(record_of(one)) for one in remember([], found, NOW)] == remember([], found, NOW)
@@ -157,6 +159,21 @@ def test_each_thing_is_found_and_named() -> None:
     assert [one.kind for one in look(BEFORE, slot=None)] == [Kind.SLOT_GONE]
     assert [one.kind for one in look(BEFORE, slot=Slot(retained_bytes=0, lost=True))] == [Kind.SLOT_LOST]
     assert [one.kind for one in look(BEFORE, slot=Slot(retained_bytes=LIMIT + 1))] == [Kind.LOG_RETAINED]
+
+
+counts = st.none() | st.integers(0, 3)
+
+
+@given(counts, counts, counts, counts)
+def test_a_log_that_is_another_one_is_noticed(
+    oid: int | None, before: int | None, now: int | None, was: int | None
+) -> None:
+    seen = Seen(table=BEFORE, published=True, slot=Slot(retained_bytes=0, decoded=now), publication=oid)
+    log = Log(publication=before, decoded=was)
+    found = {one.kind for one in compare(TERMS, "s.t", "slot", BEFORE.columns, seen, retained_limit=LIMIT, log=log)}
+    assert (Kind.PUBLICATION_REMADE in found) == (oid is not None and before is not None and oid != before)
+    assert (Kind.SLOT_REMADE in found) == (now is not None and was is not None and now < was)
+    assert found <= {Kind.PUBLICATION_REMADE, Kind.SLOT_REMADE}
 
 
 def test_what_is_known_of_a_source_is_kept_while_it_cannot_be_looked_at() -> None:

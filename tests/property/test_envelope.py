@@ -13,7 +13,8 @@ import fastavro
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.catalog.domain.envelope import key_schema, misfits, value_schema
+from services.catalog.domain.contract import avro_type
+from services.catalog.domain.envelope import is_of_types, key_schema, misfits, value_schema
 from services.catalog.domain.resource import Grade, Item, ItemType, SharingType, Terms, UpdateCycle
 from services.core.avro import incompatibilities
 from services.sync.projection.plan import compile_plan
@@ -165,3 +166,13 @@ def test_decimals_keep_their_scale() -> None:
         sharing_type=SharingType.UNCONDITIONAL, grade=Grade.GENERAL, update_cycle=UpdateCycle.REAL_TIME,
     )  # fmt: skip
     assert passed(key_schema(terms, TOPIC), {"id": Decimal("1.5")}) == {"id": Decimal("1.50")}
+
+
+@given(contracts(), contracts())
+def test_what_another_contract_wrote_is_of_its_types_exactly_when_no_shared_item_has_another(
+    mine: Terms, other: Terms
+) -> None:
+    theirs = {one.name: avro_type(one) for one in other.items}
+    same = {one.name: theirs.get(one.name, avro_type(one)) == avro_type(one) for one in mine.items}
+    assert is_of_types(mine, value_schema(other, TOPIC)) == all(same.values())
+    assert is_of_types(mine, key_schema(other, TOPIC)) == same["id"]

@@ -52,6 +52,8 @@ STORY = [
     event("demand_withdrawn", "t4", DAY, supplier="giver"),
     event("objection_raised", "t1", DAY, "o1", resource="r", provider="giver"),
     event("objection_refused", "t1", DAY, "o1", resource="r", provider="giver", in_time="false"),
+    event("objection_overdue", "t1", DAY, "o3", resource="r", provider="giver"),
+    event("objection_accepted", "t1", DAY, "o3", resource="r", provider="giver", in_time="false"),
     event("objection_closed", "t1", DAY, "o2", resource="r", provider="giver", in_time="true"),
     event("feedback_given", "t1", DAY, "g1", resource="r", score="4"),
     event("feedback_given", "t1", datetime(2026, 12, 1, tzinfo=PLACE), "g1", resource="r", score="1"),
@@ -72,13 +74,13 @@ def test_a_month_is_reckoned_as_by_hand() -> None:
         "on_demand": (2, 3),  # t1 and t2 of t1, t2, t3
         "minute_level": (1, 2),
         "timeliness": (10, 11),
-        "answers": (3, 5),  # t1, t3 and t2 the second time in time, t2 the first time and the objection late
+        "answers": (3, 6),  # t1, t3 and t2 the second time in time; t2 the first time and two objections late
         "quality": (99, 101),  # 100 records, one of them wrong; one in quarantine
         "use": (2, 2),
         "satisfaction": (3, 4),
     }
     assert (giver.provided, taker.received, taker.feedback, giver.objections) == (100, 100, 1, 1)
-    expected = 25 * 2 / 3 + 15 / 2 + 20 * 3 / 5 + 20 * 99 / 101 + 10 + 10 * 3 / 4
+    expected = 25 * 2 / 3 + 15 / 2 + 20 * 3 / 6 + 20 * 99 / 101 + 10 + 10 * 3 / 4
     assert giver.score(Weights()) == round(expected, 1)
     assert taker.score(Weights()) is None
     assert total(found).provided == 100

@@ -22,6 +22,7 @@ from services.catalog.api import (
     systems,
     tasks,
     tokens,
+    upstreams,
 )
 from services.catalog.catalogue import Catalogue
 from services.catalog.search import api as search
@@ -40,6 +41,7 @@ ROUTERS = (
     mounts.router,
     filling.router,
     drops.router,
+    upstreams.router,
     notices.router,
     tasks.router,
     place.router,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,14 +11,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from services.catalog import tabular
-from services.catalog.api.filling import broker_refused, make_topic, need_kind, own
+from services.catalog.api.filling import need_kind, own
 from services.catalog.api.imports import FILE_BODY, Body, unreadable_file
 from services.catalog.catalogue import Catalogue, missing, now
-from services.catalog.domain.drop import Fault, Row, key_of, read
-from services.catalog.domain.resource import MountKind, Terms, terms_of
+from services.catalog.domain.drop import Fault, judged, key_of, read
+from services.catalog.domain.resource import MountKind, terms_of
 from services.catalog.filedrop import Target, fill
-from services.catalog.publication import code_lists
-from services.core import quality
+from services.catalog.publication import broker_refused, code_lists, make_topic
 from services.core.avro import RegistryUnavailable
 from services.core.calendar import PLACE
 from services.core.forms import Strict
@@ -79,7 +77,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             except tabular.Unreadable as error:
                 raise unreadable_file(error, _TITLE) from error
             rows, faults = read(terms, table, PLACE)
-            broken, warnings = _judged(terms, code_lists(session), rows, faults)
+            broken, warnings = judged(terms, code_lists(session), rows, faults, now(), header=1)
             _refuse(sorted([*faults, *broken], key=lambda fault: fault.row))
             given = {key_of(terms, row): row for row in rows.values()}
             target = Target(terms, system, *make_topic(catalogue, terms, system))
@@ -102,31 +100,6 @@ def router(catalogue: Catalogue) -> APIRouter:
             return taken
 
     return routes
-
-
-def _judged(
-    terms: Terms, lists: quality.CodeLists, rows: dict[int, Row], faults: list[Fault]
-) -> tuple[list[Fault], dict[str, int]]:
-    """What breaks the contract's rules: faults, and how often each rule is broken that only warns.
-
-    A rule is not told of a row in which one of its items cannot be read: that is told already.
-    """
-    types = {item.name: item.type.value for item in terms.items}
-    checker, moment = quality.compile_rules([asdict(rule) for rule in terms.rules], types, lists), now()
-    unread = {(fault.row, fault.column) for fault in faults}
-    missing_columns = {fault.column for fault in faults if fault.row == 1}
-    found: list[Fault] = []
-    warnings: dict[str, int] = {}
-    for number, row in rows.items():
-        for one in checker.check(row, moment):
-            if any((number, item) in unread or item in missing_columns for item in one.items):
-                continue
-            if one.severity == "warning":
-                warnings[one.rule] = warnings.get(one.rule, 0) + 1
-            else:
-                words = Words(f"breaks rule {one.rule}: {one.words}", f"违反规则“{one.rule}”：{one.words.zh}")
-                found.append(Fault(number, one.items[0], words))
-    return found, warnings
 
 
 def _refuse(faults: list[Fault]) -> None:

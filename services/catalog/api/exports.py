@@ -84,6 +84,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             sources = {
                 system.code: SourceAddress(host=system.host, port=system.port, database=system.database)
                 for system in session.scalars(select(store.InformationSystem))
+                if system.host is not None and system.port is not None and system.database is not None
             }
         return _answer(JsonLines, lineage.lines(place, in_force(catalogue), catalogue.grants.values(), sources))
 

@@ -14,9 +14,8 @@ from sqlalchemy.orm import Session
 
 from services.catalog import store
 from services.catalog.catalogue import Catalogue, missing, readable
-from services.catalog.connector import change_topic
 from services.catalog.domain.resource import MountKind, Terms, mount_of, terms_of
-from services.catalog.publication import register_envelope
+from services.catalog.publication import broker_refused, make_topic
 from services.catalog.writers import transaction_prefix, writer_name
 from services.core import identity
 from services.core.forms import Strict
@@ -62,16 +61,6 @@ def need_kind(resource: store.Resource, *kinds: MountKind) -> None:
         raise Problem(409, "mount-kind", Words("Not for this kind of mount", "挂接类型不符"), detail)
 
 
-def make_topic(catalogue: Catalogue, terms: Terms, system: str) -> tuple[str, int, int]:
-    """Make a resource's change topic and register its schemas: its name and their ids; raises a 502 or 503 problem."""
-    topic = change_topic(catalogue.settings, system, terms.code)
-    try:
-        catalogue.make_topic(topic)
-    except KafkaException as error:
-        raise broker_refused(error) from error
-    return topic.name, *register_envelope(catalogue, terms, topic.name)
-
-
 def open_topic(catalogue: Catalogue, terms: Terms, system: str) -> WriterCredentials:
     """Make what is missing of a topic that its system fills, and a new password for who writes it.
 
@@ -93,12 +82,6 @@ def open_topic(catalogue: Catalogue, terms: Terms, system: str) -> WriterCredent
         value_schema_id=value_id,
         transactional_id_prefix=transaction_prefix(user),
     )
-
-
-def broker_refused(error: KafkaException) -> Problem:
-    reason = error.args[0].str() or error.args[0].name()
-    detail = Words(f"The broker does not do it: {reason}", f"消息系统未能完成：{reason}")
-    return Problem(502, "broker-refused", Words("The broker refuses", "消息系统拒绝"), detail)
 
 
 def router(catalogue: Catalogue) -> APIRouter:

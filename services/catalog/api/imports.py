@@ -154,7 +154,7 @@ def router(catalogue: Catalogue) -> APIRouter:
                     else tabular.write_csv([cells for cells, _ in rows])
                 )
             else:
-                added, changed = _take_in(session, kind, slug, lines, viewer)
+                added, changed = _take_in(catalogue, session, kind, slug, lines, viewer)
             session.flush()
             event = "list_refused" if faults else "list_imported"
             catalogue.publisher.happened(session, event, f"{slug}/{kind}", slug, viewer.name, facts)
@@ -260,12 +260,18 @@ def _known(session: Session, kind: ListKind, department: str) -> Known:
     )
 
 
-def _take_in(session: Session, kind: ListKind, department: str, lines: list[Line], viewer: Viewer) -> tuple[int, int]:
-    """Add and change rows; how many of each. Names are freed before they are taken, so that two rows may swap."""
+def _take_in(
+    catalogue: Catalogue, session: Session, kind: ListKind, department: str, lines: list[Line], viewer: Viewer
+) -> tuple[int, int]:
+    """Add and change rows, and tell the others of them; how many of each.
+
+    Names are freed before they are taken, so that two rows may swap.
+    """
     table = _TABLES[kind]
     codes = [line.cells["code"] for line in lines]
     kept = {row.code: row for row in session.scalars(select(table).where(table.code.in_(codes)))}
     added = changed = 0
+    touched = []
     if kind is ListKind.DATA_ITEMS:
         for row in kept.values():
             row.compared_name = f"\N{REPLACEMENT CHARACTER}{row.code}"
@@ -278,11 +284,15 @@ def _take_in(session: Session, kind: ListKind, department: str, lines: list[Line
             values["exception_by"] = viewer.name if values["exception"] else None
         row = kept.get(str(values["code"]))
         if row is None:
-            session.add(table(department=department, **values))
+            touched.append(table(department=department, told=True, **values))
             added += 1
         else:
-            changed += any(getattr(row, name) != value for name, value in values.items() if name != "compared_name")
-            for name, value in values.items():
+            if any(getattr(row, name) != value for name, value in values.items() if name != "compared_name"):
+                touched.append(row)
+                changed += 1
+            for name, value in {**values, "told": True}.items():
                 setattr(row, name, value)
+    session.add_all(touched)
     session.flush()
+    catalogue.publisher.lines(session, touched, "list_imported")
     return added, changed

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Query, Request, Response
@@ -15,14 +14,22 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.catalog import store
-from services.catalog.api.filling import WriterCredentials, broker_refused, make_topic, need_kind, open_topic, own
+from services.catalog.api.filling import WriterCredentials, need_kind, open_topic, own
 from services.catalog.api.forms import MountOut, ResourceOut
+from services.catalog.api.previews import (
+    DefectOut,
+    ProposalOut,
+    RuleTriedOut,
+    defects_out,
+    proposals_out,
+    rules_out,
+)
 from services.catalog.api.resources import shown
-from services.catalog.catalogue import Catalogue, missing, need, now, readable, unreachable
+from services.catalog.api.upstreams import UpstreamForm, UpstreamOut, looked, out_of, refuse_form
+from services.catalog.catalogue import Catalogue, database_of, missing, need, now, readable, unreachable
 from services.catalog.connector import change_topic, connector_config, connector_name
 from services.catalog.domain.condition import condition
 from services.catalog.domain.drift import Condition, Kind, Weight, finding_of
-from services.catalog.domain.mapping import Confidence, Reason
 from services.catalog.domain.mount import (
     Table,
     TableKind,
@@ -32,10 +39,11 @@ from services.catalog.domain.mount import (
     mount_defects,
     nullable_required,
 )
+from services.catalog.domain.reread import State, reread_of
 from services.catalog.domain.resource import MountKind, Terms, terms_of
 from services.catalog.drift import first_state
 from services.catalog.mounting import MAKING, clear, end, intend, stands
-from services.catalog.publication import code_lists, draft_of, tell
+from services.catalog.publication import broker_refused, code_lists, draft_of, make_topic, tell
 from services.catalog.resnapshot import ask
 from services.catalog.source import Reading, SourceDatabase, SourceUnreachable, TableMissing, source_of
 from services.catalog.wizard import SAMPLE_ROWS, content_of, look, server_defects
@@ -59,7 +67,7 @@ _CANNOT = Words("The resource cannot be mounted there", "资源不能挂接到�
 
 
 class MountForm(Strict):
-    """What of which system is to fill the resource: a table, its own writing to a topic, or files."""
+    """What of which system is to fill the resource: a table, its own writing to a topic, files, or its HTTP API."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -67,23 +75,28 @@ class MountForm(Strict):
                 {"system": "public_security", "schema": "population", "table": "person"},
                 {"kind": "topic", "system": "public_security"},
                 {"kind": "file", "system": "public_security"},
+                {"kind": "api", "system": "public_security", "upstream": {"url": "https://api.example.gov.cn/persons"}},
             ]
         }
     )
 
-    kind: Literal[MountKind.TABLE, MountKind.TOPIC, MountKind.FILE] = MountKind.TABLE
+    kind: MountKind = MountKind.TABLE
     system: Slug
     schema_name: Annotated[Name | None, Field(alias="schema", description="Of a table.")] = None
     table: Annotated[Name | None, Field(description="Of a table.")] = None
+    upstream: Annotated[UpstreamForm | None, Field(description="Of an API.")] = None
 
     def defects(self) -> list[Defect]:
-        """A table is named where one is meant, and only there."""
-        given = {"/schema": self.schema_name, "/table": self.table}
-        if self.kind is MountKind.TABLE:
-            detail = Words("Field required", "缺少必填项")
-            return [Defect(pointer, detail) for pointer, value in given.items() if value is None]
-        detail = Words("Extra inputs are not permitted", "不认识的字段")
-        return [Defect(pointer, detail) for pointer, value in given.items() if value is not None]
+        """What belongs to a kind is given where that kind is meant, and only there."""
+        given = {"/schema": self.schema_name, "/table": self.table, "/upstream": self.upstream}
+        kinds = {MountKind.TABLE: {"/schema", "/table"}, MountKind.API: {"/upstream"}}
+        wanted = kinds.get(self.kind, set())
+        required, extra = Words("Field required", "缺少必填项"), Words("Extra inputs are not permitted", "不认识的字段")
+        return [
+            Defect(pointer, required if pointer in wanted else extra)
+            for pointer, value in given.items()
+            if (value is None) == (pointer in wanted)
+        ]
 
 
 class MountedOut(ResourceOut):
@@ -121,6 +134,18 @@ class FindingOut(Strict):
     last_seen: datetime | None
 
 
+class RereadOut(Strict):
+    """Rows that are read again, or were. `rows` is exact at the end and in whole chunks before."""
+
+    id: str
+    since: datetime
+    state: State
+    rows: int
+    estimate: Annotated[int | None, Field(description="How many rows the source takes its table to have.")]
+    some: Annotated[bool, Field(description="Whether only rows are read that a filter matches.")]
+    missed: Annotated[bool, Field(description="Whether changes were missed: what is gone is deleted afterwards.")]
+
+
 class MountStatus(Strict):
     """How a mount is. `checked_at` is when its source was last looked at, null before the first time."""
 
@@ -130,6 +155,8 @@ class MountStatus(Strict):
     condition: Condition
     checked_at: datetime | None
     retained_bytes: Annotated[int | None, Field(description="How much log the source keeps for it.")]
+    reread: Annotated[RereadOut | None, Field(description="Of a table: the last that was read again.")] = None
+    upstream: Annotated[UpstreamOut | None, Field(description="Of an API.")] = None
     findings: list[FindingOut]
 
 
@@ -168,28 +195,6 @@ class ColumnOut(Strict):
     comment: str | None
 
 
-class ProposalOut(Strict):
-    """The column proposed for an item, why, and how sure that is; null where there is none to propose."""
-
-    item: str
-    column: str | None
-    reason: Reason | None
-    confidence: Confidence | None
-
-
-class DefectOut(Strict):
-    pointer: str
-    detail: str
-
-
-class RuleTriedOut(Strict):
-    rule: str
-    severity: str
-    items: list[str]
-    broken: Annotated[int, Field(description="Rows of the sample that break it.")]
-    detail: str
-
-
 class PreviewOut(Strict):
     """What mounting would meet. `rows` are masked by the items' sensitivity; nothing else of the table is shown."""
 
@@ -222,16 +227,12 @@ def router(catalogue: Catalogue) -> APIRouter:
             lists = code_lists(session)
         terms = _with_columns(terms, form.columns)
         try:
-            with source_of(system, catalogue.vault).reading() as reading:
+            with database_of(catalogue, system).reading() as reading:
                 found = look(reading, terms, form.schema_name, form.table, lists, now())
         except TableMissing as error:
             raise _no_table(error) from error
         except SourceUnreachable as error:
             raise unreachable(error) from error
-
-        def told(defects: Sequence[Defect]) -> list[DefectOut]:
-            return [DefectOut(pointer=one.pointer, detail=in_language(one.detail, language)) for one in defects]
-
         return PreviewOut(
             kind=found.table.kind,
             comment=found.table.comment,
@@ -242,25 +243,19 @@ def router(catalogue: Catalogue) -> APIRouter:
                 )
                 for one in found.table.columns.values()
             ],
-            proposals=[ProposalOut.model_validate(one) for one in found.proposals],
-            defects=told(found.defects),
-            warnings=told(found.warnings),
+            proposals=proposals_out(found.proposals),
+            defects=defects_out(found.defects, language),
+            warnings=defects_out(found.warnings, language),
             rows=[dict(row) for row in found.rows],
             sampled=found.sampled,
-            rules=[
-                RuleTriedOut(
-                    rule=one.rule, severity=one.severity, items=list(one.items), broken=one.broken,
-                    detail=in_language(one.words, language),
-                )
-                for one in found.rules
-            ],
+            rules=rules_out(found.rules, language),
         )  # fmt: skip
 
     @routes.put("/resources/{code}/mount")
     def mount_resource(
         code: str, form: MountForm, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
     ) -> MountedOut:
-        """Tie a resource to a table, to a topic that its system fills itself, or to files that are sent here.
+        """Tie a resource to a table, to a topic that its system fills itself, to files that are sent, or to an API.
 
         The resource is marked as mounted only when all that it needs is there (a table's connector runs); what will not
         do is removed again. For a topic the answer holds the credentials to fill it, this once.
@@ -273,26 +268,37 @@ def router(catalogue: Catalogue) -> APIRouter:
         terms = _mountable(resource, system)
         table: Table | None = None
         credentials: WriterCredentials | None = None
+        was_mounted = False
         if form.schema_name is not None and form.table is not None:
-            table = _table(source_of(system, catalogue.vault), terms, form.schema_name, form.table)
+            table = _table(database_of(catalogue, system), terms, form.schema_name, form.table)
         else:
             refuse("mount-invalid", _CANNOT, handling_defects(terms))
+        if form.upstream is not None:
+            refuse_form(form.upstream)
+            with catalogue.session() as session:
+                lists = code_lists(session)
+            refuse("mount-invalid", _CANNOT, looked(catalogue, terms, lists, form.upstream).defects)
         _prepare(catalogue, code, system.code, form.kind)
         where = {"kind": form.kind.value, "system": system.code, "schema": "", "table": "", "connector": ""}
         try:
             if table is not None:
-                where |= _connected(catalogue, code, system, table)
+                made, was_mounted = _connected(catalogue, code, system, table)
+                where |= made
             elif form.kind is MountKind.TOPIC:
                 credentials = open_topic(catalogue, terms, system.code)
                 where["topic"] = credentials.topic
             else:
                 where["topic"] = make_topic(catalogue, terms, system.code)[0]
-                where["endpoint"] = f"{request.url.path}/files"
+                where["endpoint"] = form.upstream.endpoint if form.upstream else f"{request.url.path}/files"
             with catalogue.session() as session, session.begin():
                 kept = session.get_one(store.Resource, code, with_for_update=True)
                 _mountable(kept, system)  # it may have been withdrawn while the connector came up
                 stands(session, code, system.code)
-                session.add(first_state(code, kept.version, table))
+                state = first_state(code, kept.version, table)
+                state.reread = was_mounted
+                session.add(state)
+                if form.upstream is not None:
+                    session.add(form.upstream.kept(catalogue, code))
                 kept.mount = where
                 kept.revision += 1
                 session.flush()
@@ -344,7 +350,8 @@ def router(catalogue: Catalogue) -> APIRouter:
                 raise identity.refuse(request, viewer, why)
             if resource.mount is None:
                 raise missing("mount", code)
-            return _status(resource, session.get(store.MountState, code), language)
+            state, upstream = session.get(store.MountState, code), session.get(store.Upstream, code)
+            return _status(resource, state, upstream, language)
 
     @routes.post("/resources/{code}/mount/resnapshot", status_code=202)
     def resnapshot_mount(code: str, form: ResnapshotForm, viewer: Provider, request: Request) -> ResnapshotOut:
@@ -395,7 +402,12 @@ def router(catalogue: Catalogue) -> APIRouter:
             session.connection(execution_options=_ONE_MOMENT)
             rows, following = page(session, query, [store.MountState.resource], limit, cursor)
             resources = {row.resource: session.get_one(store.Resource, row.resource) for row in rows}
-            return Page(items=[_status(resources[row.resource], row, language) for row in rows], next=following)
+            query_upstreams = select(store.Upstream).where(store.Upstream.resource.in_(resources))
+            upstreams = {one.resource: one for one in session.scalars(query_upstreams)}
+            items = [
+                _status(resources[row.resource], row, upstreams.get(row.resource), language) for row in rows
+            ]  # fmt: skip
+            return Page(items=items, next=following)
 
     @routes.get("/clearances")
     def list_clearances(viewer: Overseers) -> list[ClearanceOut]:
@@ -448,11 +460,17 @@ def _table(source: SourceDatabase, terms: Terms, schema: str, name: str) -> Tabl
         raise unreachable(error) from error
 
 
-def _connected(catalogue: Catalogue, code: str, system: store.InformationSystem, table: Table) -> dict[str, str]:
-    """Make a table's change topic and its connector, and wait until it runs: where that is; raises a 502 problem."""
+def _connected(
+    catalogue: Catalogue, code: str, system: store.InformationSystem, table: Table
+) -> tuple[dict[str, str], bool]:
+    """Make a table's change topic and its connector, and wait until it runs: where that is; raises a 502 problem.
+
+    Also whether the topic was there already: what was deleted since is to be found then.
+    """
     topic = change_topic(catalogue.settings, system.code, table.schema, table.name)
     connector = connector_name(code)
     try:
+        was_mounted = catalogue.has_topic(topic.name)
         catalogue.make_topic(topic)
         catalogue.connect.put(
             connector,
@@ -468,7 +486,8 @@ def _connected(catalogue: Catalogue, code: str, system: store.InformationSystem,
         title = Words("The connector does not run", "连接器无法运行")
         detail = Words(f"{connector}: {error}", f"{connector}：{error}")
         raise Problem(502, "connector-failed", title, detail) from error
-    return {"schema": table.schema, "table": table.name, "topic": topic.name, "connector": connector}
+    where = {"schema": table.schema, "table": table.name, "topic": topic.name, "connector": connector}
+    return where, was_mounted
 
 
 def _prepare(catalogue: Catalogue, code: str, system: str, kind: MountKind) -> None:
@@ -505,7 +524,9 @@ def _abandon(catalogue: Catalogue, code: str, system: str) -> None:
     clear(catalogue, code, system)
 
 
-def _status(resource: store.Resource, state: store.MountState | None, language: str) -> MountStatus:
+def _status(
+    resource: store.Resource, state: store.MountState | None, upstream: store.Upstream | None, language: str
+) -> MountStatus:
     findings = [finding_of(one) for one in state.findings] if state else []
     return MountStatus(
         resource=resource.code,
@@ -514,6 +535,8 @@ def _status(resource: store.Resource, state: store.MountState | None, language: 
         condition=Condition(state.condition) if state else Condition.OK,
         checked_at=state.checked_at if state else None,
         retained_bytes=state.retained_bytes if state else None,
+        reread=RereadOut.model_validate(reread_of(state.reading)) if state and state.reading else None,
+        upstream=out_of(upstream),
         findings=[
             FindingOut(
                 kind=one.kind, object=one.object, weight=one.weight, items=list(one.items),

@@ -6,21 +6,22 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog import store
-from services.catalog.catalogue import Catalogue, need, taken, unreachable
+from services.catalog.catalogue import Catalogue, database_of, need, taken, unreachable
 from services.catalog.domain.mount import TableKind
-from services.catalog.source import MAX_TABLES, SourceDatabase, SourceUnreachable, source_of
+from services.catalog.source import MAX_TABLES, SourceDatabase, SourceUnreachable
 from services.core import identity
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
 from services.core.forms import Name, Note, Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Provider
 from services.core.pages import Cursor, Limit, Page, page
-from services.core.problems import Problem
+from services.core.problems import Problem, refuse
 from services.core.words import Words
 
 # one machine, by name or address: no list of them, and no socket of our own machine
@@ -31,25 +32,49 @@ Level = Annotated[int, Field(ge=1, le=5, description="Protection level (等保),
 
 
 class SystemForm(Strict):
+    """A system, with the database that its tables are mounted from, or with nothing of a database at all."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"code": "population", "department": "public_security", "name": "人口信息管理系统", "host": "10.1.2.3",
+                 "port": 5432, "database": "population", "username": "tongshu", "password": "…"},
+                {"code": "archives", "department": "public_security", "name": "档案系统"},
+            ]
+        }
+    )  # fmt: skip
+
     code: Slug
     department: Slug
     name: Name
-    host: Host
-    port: Annotated[int, Field(ge=1, le=65_535)]
-    database: Name
-    username: Name
-    password: Name
+    host: Host | None = None
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    database: Name | None = None
+    username: Name | None = None
+    password: Name | None = None
     description: Note | None = None
     protection_level: Level | None = None
+
+    def source(self) -> SourceDatabase | None:
+        """The database; None where nothing is said of one. Raises a 422 problem where only some of it is."""
+        given = {"host": self.host, "port": self.port, "database": self.database, "username": self.username,
+                 "password": self.password}  # fmt: skip
+        missing = [name for name, value in given.items() if value is None]
+        if len(missing) == len(given):
+            return None
+        detail = Words("Field required", "缺少必填项")
+        title = Words("The request is not valid", "请求无效")
+        refuse("invalid-request", title, [Defect(f"/{name}", detail) for name in missing])
+        return SourceDatabase(**given)  # type: ignore[arg-type]
 
 
 class SystemOut(Strict):
     code: str
     department: str
     name: str
-    host: str
-    port: int
-    database: str
+    host: str | None
+    port: int | None
+    database: str | None
     description: str | None
     protection_level: int | None
 
@@ -85,20 +110,24 @@ def router(catalogue: Catalogue) -> APIRouter:
 
     @routes.post("", status_code=201)
     def register_system(form: SystemForm, viewer: Provider, request: Request, response: Response) -> SystemOut:
-        """Register an information system; its database is logged in to before anything is kept."""
+        """Register an information system; its database, if it has one, is logged in to before anything is kept.
+
+        One that fills topics, sends files or answers over HTTP needs none.
+        """
         if not viewer.provides_for(form.department):
             why = Words("You register systems of your own department only.", "只能登记本部门的信息系统。")
             raise identity.refuse(request, viewer, why)
         with catalogue.session() as session:
             need(session, store.Department, form.department, "department")
-        source = SourceDatabase(**form.model_dump(include={"host", "port", "database", "username", "password"}))
+        source = form.source()
         try:
-            source.check()
+            if source is not None:
+                source.check()
         except SourceUnreachable as error:
             detail = Words(str(error), f"无法连接：{error}")
             title = Words("The database cannot be reached", "数据库无法连接")
             raise Problem(422, "source-unreachable", title, detail) from error
-        sealed = catalogue.vault.encrypt(form.password.encode())
+        sealed = catalogue.vault.encrypt(form.password.encode()) if form.password is not None else None
         try:
             with catalogue.session() as session, session.begin():
                 kept = store.InformationSystem(**form.model_dump(exclude={"password"}), password=sealed)
@@ -166,7 +195,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         if "\0" in f"{schema}{name}":
             return TablesOut(tables=[], truncated=False)
         try:
-            with source_of(system, catalogue.vault).reading() as reading:
+            with database_of(catalogue, system).reading() as reading:
                 found = reading.tables(schema, name)
         except SourceUnreachable as error:
             raise unreachable(error) from error

@@ -45,6 +45,8 @@ class Kind(StrEnum):
     IDENTITY_NOT_FULL = "identity_not_full"
     PUBLICATION_GONE = "publication_gone"
     SLOT_GONE = "slot_gone"
+    PUBLICATION_REMADE = "publication_remade"
+    SLOT_REMADE = "slot_remade"
     SLOT_LOST = "slot_lost"
     LOG_RETAINED = "log_retained"
     CONNECTOR_FAILED = "connector_failed"
@@ -53,6 +55,8 @@ class Kind(StrEnum):
     TOPIC_GONE = "topic_gone"
     USER_GONE = "user_gone"
     SCHEMA_UNFIT = "schema_unfit"
+    UPSTREAM_FAILED = "upstream_failed"
+    ROWS_UNFIT = "rows_unfit"
 
 
 # What a look at the source tells; without one, these stay as they were.
@@ -78,33 +82,49 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A replication slot: `retained_bytes` of log are kept for it; `lost` says that the server has given some up."""
+    """A replication slot: `retained_bytes` of log are kept for it; `lost` says that the server has given some up.
+
+    `decoded` counts the transactions that were decoded for it since it was made; None where the server does not tell.
+    """
 
     retained_bytes: int
     lost: bool = False
+    decoded: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a look at the source found; `table` is None where there is none, `published` whether its changes are."""
+    """What a look at the source found; `table` is None where there is none, `published` whether its changes are.
+
+    `publication` is the publication's oid: one that was dropped and made again has another.
+    """
 
     table: Table | None
     published: bool
     slot: Slot | None
+    publication: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """By what publication and slot are known again: oid, and transactions decoded so far. None: not known yet."""
+
+    publication: int | None = None
+    decoded: int | None = None
 
 
 Baseline = Mapping[str, Column]
 
 
 def compare(
-    terms: Terms, where: str, slot: str, baseline: Baseline, seen: Seen, *, retained_limit: int
+    terms: Terms, where: str, slot: str, baseline: Baseline, seen: Seen, *, retained_limit: int, log: Log
 ) -> list[Finding]:
     """What of a table, its publication and its slot is not as contract and catalogue have it.
 
-    `baseline` holds the columns as they were when the version in force was published or mounted, `retained_limit` is
-    in bytes.
+    `baseline` holds the columns as they were when the version in force was published or mounted, `log` what publication
+    and slot were at the last look, `retained_limit` is in bytes.
     """
-    found = _of_log(where, slot, seen, retained_limit)
+    found = [*_of_log(where, slot, seen, retained_limit), *_remade(slot, seen, log)]
     if seen.table is None:
         words = Words(f"table {where} is gone", f"表 {where} 已不存在")
         items = tuple(item.name for item in terms.items)
@@ -179,11 +199,12 @@ def _of_table(terms: Terms, where: str, table: Table) -> list[Finding]:
     if not table.full_replica_identity:
         statement = f'ALTER TABLE "{table.schema}"."{table.name}" REPLICA IDENTITY FULL'
         words = Words(
-            f"{where} does not log whole rows any more: a row that leaves a grant's filter stays with its consumer; "
-            f"its owner runs: {statement}",
+            f"{where} does not log whole rows any more: a row that leaves a grant's filter would stay with its "
+            f"consumer; its owner runs: {statement}",
             f"{where} 的变更日志不再含整行，移出授权范围的行将无法从使用方删除；请表的属主执行：{statement}",
         )
-        found.append(Finding(kind=Kind.IDENTITY_NOT_FULL, object=where, weight=Weight.WARN, words=words))
+        items = tuple(item.name for item in terms.items)
+        found.append(Finding(kind=Kind.IDENTITY_NOT_FULL, object=where, weight=Weight.STOP, words=words, items=items))
     return found
 
 
@@ -216,6 +237,31 @@ def _of_log(where: str, slot: str, seen: Seen, limit: int) -> list[Finding]:
     return found
 
 
+def _remade(slot: str, seen: Seen, log: Log) -> list[Finding]:
+    """What is there, but is not what was there before: between the two no change was in the stream.
+
+    A slot is known again by a count that only grows; a server that was reset counts anew, and rows are then read again
+    without need.
+    """
+    found: list[Finding] = []
+    if None not in (seen.publication, log.publication) and seen.publication != log.publication:
+        words = Words(
+            f"publication {slot} was dropped and made again: changes made in between are not in the stream, and all "
+            "rows are read again",
+            f"发布 {slot} 曾被删除并重建，其间的变更不在变更流中，全部数据将重新读取",
+        )
+        found.append(Finding(kind=Kind.PUBLICATION_REMADE, object=slot, weight=Weight.WARN, words=words))
+    decoded = seen.slot.decoded if seen.slot else None
+    if decoded is not None and log.decoded is not None and decoded < log.decoded:
+        words = Words(
+            f"replication slot {slot} was dropped and made again: changes made in between are not in the stream, and "
+            "all rows are read again",
+            f"复制槽 {slot} 曾被删除并重建，其间的变更不在变更流中，全部数据将重新读取",
+        )
+        found.append(Finding(kind=Kind.SLOT_REMADE, object=slot, weight=Weight.WARN, words=words))
+    return found
+
+
 def of_topic(
     terms: Terms,
     topic: str,
@@ -243,6 +289,17 @@ def of_topic(
         items = (one.item,) if one.item else ()
         found.append(Finding(kind=Kind.SCHEMA_UNFIT, object=where, weight=Weight.WARN, words=one.words, items=items))
     return found
+
+
+def of_upstream(endpoint: str, failure: Mapping[str, str] | None) -> list[Finding]:
+    """What became of asking an upstream API last, which answers at `endpoint`; None: all went well.
+
+    It warns: what is held stays as it was, and the API is asked again.
+    """
+    if failure is None:
+        return []
+    words = Words(f"{endpoint}: {failure['en']}", f"{endpoint}：{failure['zh']}")
+    return [Finding(kind=Kind(failure["kind"]), object=endpoint, weight=Weight.WARN, words=words)]
 
 
 def condition_of(findings: Sequence[Finding]) -> Condition:

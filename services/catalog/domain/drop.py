@@ -1,10 +1,13 @@
-"""File drops: reading a file by the contract, and what has to change so that a topic holds what the file says."""
+"""File drops: reading a file by the contract, and what has to change so that a topic holds what the file says.
+
+What an upstream API answers is judged and compared here too (`domain/upstream.py` reads it).
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, localcontext
 from math import isfinite
@@ -79,7 +82,6 @@ def read(terms: Terms, table: Sequence[Sequence[str]], zone: tzinfo) -> tuple[di
         return {}, [Fault(1, "", Words("the file has no header", "文件没有表头"))]
     columns, faults = _columns(terms, table[0])
     rows: dict[int, Row] = {}
-    seen: dict[Key, int] = {}
     for number, cells in enumerate(table[1:], 2):
         if not any(cell.strip() for cell in cells):
             continue
@@ -90,22 +92,62 @@ def read(terms: Terms, table: Sequence[Sequence[str]], zone: tzinfo) -> tuple[di
             place = columns.get(item.name)
             text = cells[place] if place is not None and place < len(cells) else ""
             try:
-                row[item.name] = _value(item, text, zone)
-            except _Wrong as wrong:
+                row[item.name] = value_of(item, text, zone)
+            except Unfit as unfit:
                 row[item.name] = None
-                faults.append(Fault(number, item.name, wrong.words))
+                faults.append(Fault(number, item.name, unfit.words))
             else:
                 if row[item.name] is None and place is not None and (item.key or not item.nullable):
                     faults.append(Fault(number, item.name, Words("must be there", "必填")))
         rows[number] = row
-        key = key_of(terms, row)
-        if None not in key and seen.setdefault(key, number) != number:
-            words = Words(f"has the key of row {seen[key]}", f"主键与第 {seen[key]} 行重复")
-            faults.append(Fault(number, "", words))
+    faults += clashes(terms, rows)
     if not rows and not faults:
         # taken for the full state it would delete all that there is
         faults.append(Fault(1, "", Words("the file holds no rows", "文件没有数据行")))
     return rows, faults
+
+
+def clashes(terms: Terms, rows: Mapping[int, Row]) -> list[Fault]:
+    """Rows that have the key of one before them."""
+    seen: dict[Key, int] = {}
+    faults = []
+    for number, row in rows.items():
+        key = key_of(terms, row)
+        if None not in key and seen.setdefault(key, number) != number:
+            faults.append(Fault(number, "", Words(f"has the key of row {seen[key]}", f"主键与第 {seen[key]} 行重复")))
+    return faults
+
+
+def judged(
+    terms: Terms,
+    lists: quality.CodeLists,
+    rows: Mapping[int, Row],
+    faults: Sequence[Fault],
+    moment: datetime,
+    *,
+    header: int | None = None,
+) -> tuple[list[Fault], dict[str, int]]:
+    """What breaks the contract's rules: faults, and how often each rule is broken that only warns.
+
+    A rule is not told of a row in which one of its items cannot be read: that is told already, among `faults`. Those of
+    the row `header` are about a whole column.
+    """
+    types = {item.name: item.type.value for item in terms.items}
+    checker = quality.compile_rules([asdict(rule) for rule in terms.rules], types, lists)
+    unread = {(fault.row, fault.column) for fault in faults}
+    missing_columns = {fault.column for fault in faults if fault.row == header}
+    found: list[Fault] = []
+    warnings: dict[str, int] = {}
+    for number, row in rows.items():
+        for one in checker.check(row, moment):
+            if any((number, item) in unread or item in missing_columns for item in one.items):
+                continue
+            if one.severity == "warning":
+                warnings[one.rule] = warnings.get(one.rule, 0) + 1
+            else:
+                words = Words(f"breaks rule {one.rule}: {one.words}", f"违反规则“{one.rule}”：{one.words.zh}")
+                found.append(Fault(number, one.items[0], words))
+    return found, warnings
 
 
 def _columns(terms: Terms, header: Sequence[str]) -> tuple[dict[str, int], list[Fault]]:
@@ -134,18 +176,24 @@ def _columns(terms: Terms, header: Sequence[str]) -> tuple[dict[str, int], list[
     return found, faults
 
 
-class _Wrong(Exception):
+class Unfit(Exception):
+    """A value that its item cannot have; `words` say why and do not repeat it."""
+
     def __init__(self, words: Words) -> None:
         super().__init__(words)
         self.words = words
 
+    @classmethod
+    def of(cls, item: Item) -> Unfit:
+        return cls(Words(f"is not a {item.type.value}", f"不是{_KINDS[item.type]}"))
 
-def _value(item: Item, text: str, zone: tzinfo) -> Any:
-    """The value of a cell, None where it is empty; raises _Wrong, in words that do not repeat it."""
+
+def value_of(item: Item, text: str, zone: tzinfo) -> Any:
+    """The value of a cell, None where it is empty; raises Unfit."""
     stripped = text.strip()
     if not stripped:
         return None
-    unfit = _Wrong(Words(f"is not a {item.type.value}", f"不是{_KINDS[item.type]}"))
+    unfit = Unfit.of(item)
     try:
         match item.type:
             case ItemType.STRING:
@@ -176,7 +224,7 @@ def _decimal(item: Item, number: Decimal) -> Decimal:
     decimals = max(0, -(int(exponent) + zeros)) if any(digits) else 0
     before = max(0, number.adjusted() + 1) if any(digits) else 0
     if decimals > scale or before > precision - scale:
-        raise _Wrong(
+        raise Unfit(
             Words(
                 f"has more than {precision - scale} digits before or {scale} after the point",
                 f"整数位超过 {precision - scale} 位或小数位超过 {scale} 位",

@@ -105,6 +105,20 @@ def misfits(terms: Terms, schema: Mapping[str, Any] | None) -> list[Misfit]:
     return found
 
 
+def is_of_types(terms: Terms, schema: Mapping[str, Any]) -> bool:
+    """Whether the items in a key or change written with `schema` have the types of the contract.
+
+    Avro would read some other types too, bytes as a text for one, and make of them what nobody has written.
+    """
+    fields = _row_of(schema) or {field["name"]: field["type"] for field in schema.get("fields", ())}
+    for item in terms.items:
+        if item.name in fields:
+            branches = fields[item.name] if isinstance(fields[item.name], list) else [fields[item.name]]
+            if [_essence(one) for one in branches if one != "null"] != [_essence(avro_type(item))]:
+                return False
+    return True
+
+
 def _row_of(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """The fields of a change's row and their types; None for what is no change."""
     if schema.get("type") != "record":

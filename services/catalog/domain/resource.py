@@ -108,7 +108,7 @@ class MountKind(StrEnum):
     @property
     def is_filled(self) -> bool:
         """Whether its change topic is written by the contract's schemas, and not by a connector."""
-        return self in (MountKind.TOPIC, MountKind.FILE)
+        return self is not MountKind.TABLE
 
 
 class RuleKind(StrEnum):

@@ -4,11 +4,11 @@
 Why sets of bits and not the database's own full text: docs/decisions/0004-catalogue-search.md.
 """
 
-from services.catalog.search.find import related, search, suggest
+from services.catalog.search.find import related, search, suggest, warm
 from services.catalog.search.index import add_words, in_use, index, is_new, own_words, rebuild, remove, used
 from services.catalog.search.terms import is_word
 
 __all__ = [
     "add_words", "in_use", "index", "is_new", "is_word", "own_words", "rebuild", "related", "remove", "search",
-    "suggest", "used",
+    "suggest", "used", "warm",
 ]  # fmt: skip

@@ -254,6 +254,9 @@ def _nearly(session: Session, signs: Question) -> tuple[Question, _Match]:
     return signs, _Match(0, 0, bits.at_least(list(sets.values()), len(pairs) - 2) if sets else 0)
 
 
+_WARMING = ("人口信息", "renkou", "rkxx", "仁口信息")
+
+
 # -- the answer ------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +304,12 @@ def search(
         next=following,
         understood=question.written if mended and hits else None,
     )
+
+
+def warm(session: Session) -> None:
+    """Have loaded what the first question of a process would wait for: the dictionary, pinyin, the statements."""
+    for text in _WARMING:
+        search(session, text)
 
 
 def _ranked(

@@ -1,4 +1,4 @@
-"""Notices of demands to departments, and where these want them sent: to a webhook, or by e-mail.
+"""Notices to departments, and where these want them sent: to a webhook, or by e-mail.
 
 A webhook's secret is shown once, in the answer that makes it; so that post is never answered from memory.
 """
@@ -34,7 +34,8 @@ class NoticeOut(Strict):
     department: str
     role: str
     kind: str
-    demand: str
+    demand: str | None
+    subject: Annotated[str | None, Field(description="The objection or grant that it is about, if it is no demand.")]
     words: str
     created_at: datetime
     read_at: datetime | None

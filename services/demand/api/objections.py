@@ -80,7 +80,9 @@ class ObjectionOut(Strict):
     proof: Annotated[
         dict[str, Any] | None, Field(description="The delivery that corrected it, and the manifest that counts it.")
     ]
-    content: ContentOut | None = None
+    content: Annotated[
+        ContentOut | None, Field(description="What the record says; read it, answers to posts are without it.")
+    ] = None
 
 
 class StoryOut(ObjectionOut):
@@ -97,14 +99,13 @@ def router(demands: Demands) -> APIRouter:
     registrar: Registrar = demands.registrar
 
     def shown(viewer: Viewer, one: store.Objection) -> ObjectionOut:
-        answer = ObjectionOut.model_validate({name: getattr(one, name) for name in _FIELDS})
+        answer = _bare(one)
         if viewer.department in (one.department, one.provider):
             answer.content = ContentOut.model_validate(registrar.opened(one))
         return answer
 
-    def story(session: Session, viewer: Viewer, one: store.Objection) -> StoryOut:
-        chain = registrar.earlier(session, one.record)
-        return StoryOut(**shown(viewer, one).model_dump(), chain=chain)
+    def story(session: Session, one: ObjectionOut) -> StoryOut:
+        return StoryOut(**one.model_dump(), chain=registrar.earlier(session, one.record))
 
     def begin(topic: str, position: PositionForm | None) -> dict[int, int]:
         ends = demands.broker.end_offsets(topic)
@@ -140,7 +141,8 @@ def router(demands: Demands) -> APIRouter:
                 datetime.now(UTC),
             )
             response.headers["ETag"] = etag(made.revision)
-            return story(session, viewer, made)
+            # without its content: answers to posts are kept, to be given again, and what a record says is not
+            return story(session, _bare(made))
 
     @routes.get("")
     def list_objections(
@@ -171,7 +173,7 @@ def router(demands: Demands) -> APIRouter:
             if one is None:
                 raise _missing("objection", "异议", objection_id)
             response.headers["ETag"] = etag(one.revision)
-            return story(session, viewer, one)
+            return story(session, shown(viewer, one))
 
     @routes.post("/{objection_id}/steps")
     def step(
@@ -193,13 +195,18 @@ def router(demands: Demands) -> APIRouter:
             registrar.answer(session, one, form.action, form.reason, viewer.name, datetime.now(UTC))
             session.flush()
             response.headers["ETag"] = etag(one.revision)
-            return story(session, viewer, one)
+            return story(session, _bare(one))
 
     return routes
 
 
 _INCOMPLETE = Words("The objection is not complete", "异议不完整")
 _FIELDS = tuple(name for name in ObjectionOut.model_fields if name != "content")
+
+
+def _bare(one: store.Objection) -> ObjectionOut:
+    """All of an objection but what the record says."""
+    return ObjectionOut.model_validate({name: getattr(one, name) for name in _FIELDS})
 
 
 def _visible(viewer: Viewer) -> Select[store.Objection]:

@@ -152,6 +152,7 @@ class _Book:
         self.found: dict[str, Assessment] = {}
         self._cases: dict[str, _Case] = {}
         self._providers: dict[str, str] = {}
+        self._overdue: set[str] = set()
 
     def of(self, department: str) -> Assessment:
         return self.found.setdefault(department, Assessment())
@@ -163,10 +164,16 @@ class _Book:
             self._providers[data["resource"]] = data["provider"]
         if kind.startswith(("demand_", "emergency_", "clock_", "grant_")):
             self._follow(kind, event)
+        if kind == "objection_overdue":
+            self._overdue.add(event["subject"])
         if not self._period.holds(at):
             return
-        if kind in ("objection_accepted", "objection_refused"):
-            self.of(data["provider"]).rates["answers"].count(data["in_time"] == "true")
+        if kind == "objection_overdue":
+            self.of(data["provider"]).rates["answers"].count(False)
+        elif kind in ("objection_accepted", "objection_refused"):
+            # one that was overdue has counted already, when it became so
+            if event["subject"] not in self._overdue:
+                self.of(data["provider"]).rates["answers"].count(data["in_time"] == "true")
         elif kind == "objection_raised":
             self.of(data["provider"]).objections += 1
         elif kind == "objection_closed":
@@ -195,9 +202,11 @@ class _Book:
             case.withdrawn = True
         elif kind == "clock_breached" and data["clock"] == "reply":
             case.breached = True
+            if self._period.holds(at):  # late from now on, whether it is ever answered or not
+                self.of(case.provider).rates["answers"].count(False)
         elif kind in ("demand_approved", "demand_refused"):
-            if self._period.holds(at):
-                self.of(case.provider).rates["answers"].count(not case.breached)
+            if self._period.holds(at) and not case.breached:
+                self.of(case.provider).rates["answers"].count(True)
             case.breached = False
 
     def deliver(self, days: list[DayUse], firsts: Mapping[str, datetime], norm: MinuteLevel) -> None:

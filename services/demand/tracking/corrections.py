@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from services.core import merkle
 from services.core.avro import Codec, NotAvro, Registry, RegistryUnavailable
-from services.core.calendar import PLACE
 from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
 from services.demand import store
@@ -56,7 +55,7 @@ class Corrections(threading.Thread):
         """Raises KafkaException, OperationalError and RegistryUnavailable; what is left, next time."""
         waiting = select(store.Objection.id).where(store.Objection.state.in_(domain.WAITING))
         with self._session() as session, session.begin():
-            self._registrar.note_overdue(session, now.astimezone(PLACE).date())
+            self._registrar.note_overdue(session, now)
             ids = session.scalars(waiting.order_by(store.Objection.number)).all()
         if self._reader is None and ids:
             self._reader = state_consumer(self._settings, "demand", "demand.corrections")

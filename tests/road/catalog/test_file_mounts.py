@@ -153,3 +153,33 @@ def test_only_what_is_mounted_so_takes_files_and_only_from_its_department(
     assert clerk.send(FIRST).status_code == 404
     town.exchange.ask("PUT", "catalog", path, {"kind": "file", "system": SYSTEM})
     assert told(clerk.send(SECOND)) == (1, 1, 1, 1)
+
+
+def test_after_a_contract_that_breaks_readers_a_file_still_deletes_what_it_does_not_hold(
+    town: Town, clerk: Clerk, place: Place
+) -> None:
+    assert told(clerk.send(FIRST)) == (3, 0, 0, 0)
+    grant = town.live_grant(clerk.table, ["id", "name"])
+    reader = town.reader(grant)
+    names = {"a": "王小明", "b": "李四", "c": None}
+    reader.await_state({key: {"id": key, "name": name} for key, name in names.items()})
+    code = clerk.table.code
+    clerk.api.must(clerk.api.step(code, "revise"))
+    read = clerk.api.get(f"/resources/{code}")
+    items = [{**one, "type": "string", "length": None, "scale": None} if one["name"] == "paid" else one
+             for one in read.json()["draft"]["items"]]  # fmt: skip
+    draft = {**read.json()["draft"], "items": items, "rules": []}
+    clerk.api.must(clerk.api.put(f"/resources/{code}/draft", draft, if_match=read.headers["ETag"]))
+    clerk.api.must(clerk.api.step(code, "submit"))
+    (notice,) = clerk.api.must(clerk.api.get("/notices", resource=code))
+    ready = {"department": grant["department"]}
+    place.operator.must(place.operator.post(f"/notices/{notice['id']}/acknowledgements", ready))
+    place.reviewer.must(place.reviewer.step(code, "approve"))
+
+    assert told(clerk.send("编号,姓名,paid,出生日期,时间\na,王小明,十二,,\nd,赵六,7,,\n", "changes")) == (2, 0, 0, 0)
+    third = "编号,姓名,paid,出生日期,时间\nc,丙,十二,,\nd,赵六,7,,\n"
+    assert told(clerk.send(third)) == (1, 0, 2, 1)
+    reader.await_state({"c": {"id": "c", "name": "丙"}, "d": {"id": "d", "name": "赵六"}})
+    assert town.quarantined(clerk.table) == []
+    assert told(clerk.send(third)) == (0, 0, 0, 2)
+    reader.close()

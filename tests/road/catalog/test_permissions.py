@@ -70,6 +70,7 @@ WHO: dict[str, frozenset[Role]] = {
     "POST /resources/{code}/mount/resnapshot": WRITERS,
     "POST /resources/{code}/mount/credentials": WRITERS,
     "POST /resources/{code}/mount/files": WRITERS,
+    "POST /resources/{code}/mount/upstream/preview": WRITERS,
     "GET /mounts": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /clearances": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /notices": EVERYONE,

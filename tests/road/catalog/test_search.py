@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import random
 import uuid
 from typing import Any
 
+import pytest
 from pypinyin import lazy_pinyin
 
+from cli.exchange import Exchange
+from services.catalog import search
+from services.core import db
 from tests.road.catalog.office import Api, Place
 from tests.road.town import OWNER, Town, eventually
 
@@ -32,6 +37,17 @@ def test_a_resource_is_found_while_it_is_in_force_and_by_what_is_in_force(place:
     assert (codes(office.consumer, first), codes(office.consumer, second)) == ([], [code])
     office.provider.must(office.provider.step(code, "withdraw", "不再共享"))
     assert codes(office.consumer, second) == []
+
+
+def test_a_process_that_is_warm_has_its_dictionary(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = importlib.import_module("services.catalog.search.index")  # the package gives that name to a function
+    monkeypatch.setattr(index, "_cutters", {})
+    here = db.sessions(db.engine(exchange.settings, "catalog"))
+    with here() as session:
+        search.warm(session)
+        with monkeypatch.context() as patch:
+            patch.setattr(index, "Cutter", None)  # whoever loads it again fails
+            search.search(session, "婚姻登记")
 
 
 def test_what_changes_around_a_resource_is_found_too(place: Place) -> None:

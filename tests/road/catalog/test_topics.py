@@ -58,6 +58,7 @@ class Rebuilt:
                 registers[what].pop(event["subject"], None)
             elif what in registers:
                 registers[what].setdefault(event["subject"], {}).update(event["data"])
+        self.lists = states(exchange, "catalog.lists")
         self.resources = {
             code: PublishedResource.from_record(record)
             for code, record in states(exchange, "catalog.resources").items()
@@ -80,6 +81,7 @@ def test_the_catalogue_can_be_built_again_from_its_topics(place: Place, exchange
     other = place.published(office, related=[code])
     gone = place.published(office)
     place.reviewer.must(place.reviewer.step(gone, "withdraw", "重复"))
+    _import_lists(office)
     digits = f"3{uuid.uuid4().int % 90 + 10}"
     place.operator.request("DELETE", f"/categories/{digits}", headers={"If-Match": "*"})
     place.operator.must(place.operator.post("/categories", {"code": digits, "parent": "3", "name": "某部门"}), 201)
@@ -94,6 +96,7 @@ def test_the_catalogue_can_be_built_again_from_its_topics(place: Place, exchange
             and found.resources[other].department_name == "改名局"
             and gone not in found.resources
             and digits in found.categories
+            and found.lists.get(f"data_items/{office.slug}-d", {}).get("name") == "领证日期"
         ),
         "the topics",
     )
@@ -124,8 +127,36 @@ def test_the_catalogue_can_be_built_again_from_its_topics(place: Place, exchange
     for slug, facts in rebuilt.departments.items():
         assert {key: known[slug][key] or "" for key in facts} == facts
     assert set(known) == set(rebuilt.departments)
+    _lists_are_those_of(place, rebuilt.lists)
     systems = {one["code"]: one for one in every(place.operator, "/systems")}
     assert set(systems) == set(rebuilt.systems)
+
+
+def _import_lists(office: Office) -> None:
+    """A power, a service item under it and two data items, one of which is then imported again under another name."""
+    slug = office.slug
+    files = [
+        ("powers", f"编码,权力名称,权力类型,设定依据\n{slug}-p,婚姻登记,行政确认,婚姻登记条例\n"),
+        ("service-items", f"编码,事项名称,所属权力编码\n{slug}-s,结婚登记,{slug}-p\n"),
+        ("data-items", f"编码,数据项名称,所属事项编码,产生或需要\n{slug}-d,登记日期{slug},{slug}-s,产生\n"
+                       f"{slug}-n,户籍所在地,{slug}-s,需要\n"),
+        ("data-items", f"编码,数据项名称,所属事项编码,产生或需要\n{slug}-d,领证日期,{slug}-s,需要\n"),
+    ]  # fmt: skip
+    for kind, text in files:
+        answer = office.provider.send(f"/departments/{slug}/lists/{kind}/imports", text.encode())
+        office.provider.must(answer, 201)
+
+
+def _lists_are_those_of(place: Place, lists: dict[str, dict[str, Any]]) -> None:
+    """The topic holds every line that the API shows, and nothing else."""
+    told = {}
+    for kind, renamed in (("powers", {"power_kind": "kind"}), ("service-items", {}), ("data-items", {})):
+        for line in every(place.operator, f"/lists/{kind}"):
+            mine = lists[f"{kind.replace('-', '_')}/{line['code']}"]
+            told[f"{mine['list']}/{mine['code']}"] = mine
+            shown = {renamed.get(name, name): value for name, value in mine.items()}
+            assert {name: shown[name] for name in line} == line
+    assert told == lists
 
 
 def test_nothing_of_a_draft_is_in_any_topic_until_it_is_published(place: Place, exchange: Exchange) -> None:

@@ -141,6 +141,12 @@ def test_in_an_emergency_data_flows_first_and_the_papers_follow(bureau: Bureau) 
     assert [one["pointer"] for one in refused.json()["errors"]] == ["/emergency"]
 
 
+def test_rows_to_be_asked_for_are_there_with_the_grant(bureau: Bureau) -> None:
+    demand = bureau.applicant.submits(resource=bureau.unconditional.code, channels=["api"])
+    delivering = bureau.applicant.awaits(demand, "delivering", 5)
+    assert bureau.exchange.ask("GET", "demand", f"/grants/{delivering['grant']}")["channels"] == ["api"]
+
+
 def test_a_demand_is_over_when_its_time_is(bureau: Bureau) -> None:
     table = bureau.unconditional
     until = datetime.now(UTC) + timedelta(seconds=6)

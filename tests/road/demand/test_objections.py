@@ -84,11 +84,14 @@ def test_a_correction_closes_the_case_and_proves_it(
     assert raised.status_code == 201, raised.text
     case = raised.json()
     assert (case["state"], case["round"], case["provider"], case["overdue"]) == ("open", 1, "public_security", False)
-    assert case["content"]["items"] == [{"item": "name", "says": "甲", "should_say": "贾"}]
     path = f"/objections/{case['id']}"
     read = provider("GET", path)
     assert read.json()["content"]["key"] == {"id": "1"}
+    assert read.json()["content"]["items"] == [{"item": "name", "says": "甲", "should_say": "贾"}]
+    assert case["content"] is None, "the answer to a post is kept: it must not hold what the record says"
     assert stranger("GET", path).status_code == 404
+    notices = [one for one in provider("GET", "/notices?limit=500").json()["items"] if one["subject"] == case["id"]]
+    assert [one["kind"] for one in notices] == ["objection_raised"] and case["due_on"] in notices[0]["words"]
     accepted = provider("POST", f"{path}/steps", json={"action": "accept"}, headers={"If-Match": read.headers["ETag"]})
     assert accepted.json()["state"] == "accepted"
 

@@ -47,7 +47,8 @@ impl Projection {
     }
 
     /// Project `changes` (wire format, all of this schema) from number `start` on.
-    #[pyo3(signature = (changes, start, mark, now_us, catching_up))]
+    #[pyo3(signature = (changes, start, mark, now_us, catching_up, *, leaves = true))]
+    #[allow(clippy::too_many_arguments)]
     fn run(
         &self,
         py: Python<'_>,
@@ -56,9 +57,10 @@ impl Projection {
         mark: Option<MarkParts>,
         now_us: i64,
         catching_up: bool,
+        leaves: bool,
     ) -> Outcomes {
         let mark = mark.map(|(committed, lsn, ops, until_us)| Mark { committed, lsn, ops: Ops::of(&ops), until_us });
-        let asked = Asked { start, mark, now_us, catching_up };
+        let asked = Asked { start, mark, now_us, catching_up, leaves };
         let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
         Outcomes { run: py.detach(|| project::run(&self.plan, &bytes, asked)) }
     }

@@ -65,6 +65,8 @@ pub struct Asked {
     pub mark: Option<Mark>,
     pub now_us: i64,
     pub catching_up: bool,
+    /// Whether the records are hashed.
+    pub leaves: bool,
 }
 
 /// A change that has been walked.
@@ -75,6 +77,7 @@ struct Change<'a> {
     committed_us: i64,
     position: i64,
     catching_up: bool,
+    leaves: bool,
 }
 
 /// Room for work, made once a run.
@@ -145,7 +148,7 @@ fn one(
     if deletes == found.has_after || (deletes && !found.has_before) || position < 0 {
         return Err(UNJUDGED);
     }
-    let change = Change { data, found, number, committed_us, position, catching_up: asked.catching_up };
+    let change = Change { data, found, number, committed_us, position, catching_up: asked.catching_up, leaves: asked.leaves };
     scratch.delivered.clear();
     for (place, grant) in plan.grants.iter().enumerate() {
         if change.project(grant, &mut outcomes[place], scratch)? {
@@ -293,7 +296,9 @@ impl Change<'_> {
             put_long(out, self.committed_us);
             out.extend_from_slice(&grant.tail);
         }
-        leaves.push(leaf(&out[entry..]));
+        if self.leaves {
+            leaves.push(leaf(&out[entry..]));
+        }
         let value = (op != Op::Tombstone).then_some((value_start, out.len()));
         records.push(Record { op, change: self.number, key: (key_start, key_end), value });
         Ok(())
