@@ -84,6 +84,35 @@ def audit(
 
 
 @app.command()
+def table(
+    rows: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Rows, each created and then updated.")] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,
+    json: Json = None,
+) -> None:
+    """A share topic into a department's table, beside Debezium's JDBC sink and a bare COPY and upsert."""
+    from benchmarks import table as table_bench
+
+    with own_exchange() as (exchange, _):
+        report = table_bench.run(exchange, rows=rows, rounds=rounds)
+    finish(report, json)
+
+
+@app.command()
+def rows(
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,
+    json: Json = None,
+) -> None:
+    """Look-ups of rows over HTTP, beside a plain FastAPI route and the bare server."""
+    from benchmarks import rows as rows_bench
+
+    # what is measured is the route, not where it says that it is enough
+    os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
+    with own_exchange() as (exchange, _):
+        report = rows_bench.run(exchange, rounds=rounds)
+    finish(report, json)
+
+
+@app.command()
 def sync(
     records: Annotated[
         int, typer.Option(min=1_000, max=1_000_000, help="Changes that the relay drains a time.")

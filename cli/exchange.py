@@ -14,6 +14,7 @@ from services.core.kafka import admin_client, client_config, read_to_end
 from services.core.settings import Settings
 
 _TELLING_SECONDS = 10
+_API = {"table": "sync", "rows": "sync"}
 
 
 class Refused(Exception):
@@ -39,7 +40,8 @@ class Exchange:
         self._http = httpx.Client(headers={"Authorization": f"Bearer {home.secret('operator_token')}"}, timeout=120)
 
     def url(self, service: str) -> str:
-        return f"http://127.0.0.1:{self.home.ports[service]}/api/{service}/v1"
+        """Where the API of a process is; the parts of the data road share one."""
+        return f"http://127.0.0.1:{self.home.ports[service]}/api/{_API.get(service, service)}/v1"
 
     def ask(self, method: str, service: str, path: str, body: Any = None) -> Any:
         """What an API answers; raises Refused when it refuses. A change is made to whatever is there."""

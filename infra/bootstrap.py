@@ -51,6 +51,8 @@ TOPICS = (
     audit_topics.CHECKPOINTS,
     audit_topics.PROGRESS,
     audit_topics.EVENTS,
+    sync_topics.RECEIPTS,
+    sync_topics.ACCESS,
 )
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
@@ -108,6 +110,8 @@ RULES: dict[str, list[Rule]] = {
         # what is not sealed in time stops the relay
         (TOPIC, "audit.progress", LITERAL, READ),
         (TOPIC, "share.", PREFIXED, WRITE),
+        # tables and row look-ups are served from the share topics
+        (TOPIC, "share.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, WRITE),
         (TOPIC, "quarantine.", PREFIXED, CREATE),
         (GROUP, "sync.", PREFIXED, READ),

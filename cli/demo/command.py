@@ -22,6 +22,7 @@ from rich.table import Table
 from cli import up
 from cli.demo import demands
 from cli.demo.catalogue import fill
+from cli.demo.channels import NotShown, by_api, by_table
 from cli.demo.correction import FIGURES, NotClosed, correct, figures
 from cli.demo.correction import rate as rate_grant
 from cli.demo.grants import RESOURCES
@@ -97,7 +98,12 @@ def run(exchange: Exchange, *, minutes: float, rate: float, seed: int, keep: boo
             with out.status("Waiting for the last changes…"):
                 left = settle(exchange, server, running)
         verdict = _verdict(exchange, running, left)
-        return verdict and _demands(exchange, keep=keep) and _correction(exchange, server, running)
+        return (
+            verdict
+            and _channels(exchange, server)
+            and _demands(exchange, keep=keep)
+            and _correction(exchange, server, running)
+        )
     finally:
         workload.close()
         for one in running:
@@ -149,13 +155,14 @@ def _view(done: Counter[str], running: list[Running], elapsed: float, total: flo
 
 
 def _demands(exchange: Exchange, *, keep: bool) -> bool:
+    begun = time.monotonic()
     with out.status("Playing ten demands…"):
         table, wrong = demands.play(exchange, keep=keep)
     out.print(table)
     for line in wrong:
         out.print(f"[red]✗[/] {line}")
     if not wrong:
-        out.print("[green]✓[/] Each demand is where its path leads to")
+        out.print(f"[green]✓[/] Each demand is where its path leads to, in {time.monotonic() - begun:.1f} s")
     return not wrong
 
 
@@ -180,6 +187,19 @@ def _correction(exchange: Exchange, server: Server, running: list[Running]) -> b
         if month[name]["value"] is not None
     )
     out.print(f"[green]✓[/] The month so far: {', '.join(shown)}; score {month['score']}")
+    return True
+
+
+def _channels(exchange: Exchange, server: Server) -> bool:
+    """Receive by the other channels too, a line each; whether both brought what they must."""
+    for title, receive in (("Filling a department's own table…", by_table), ("Looking a row up…", by_api)):
+        try:
+            with out.status(title):
+                told = receive(exchange, server)
+        except NotShown as failure:
+            out.print(f"[red]✗[/] {failure}")
+            return False
+        out.print(f"[green]✓[/] {told}")
     return True
 
 

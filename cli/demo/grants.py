@@ -41,6 +41,7 @@ def _items(department: Department) -> list[dict[str, Any]]:
             "key": place == 0,
             "nullable": place != 0,
             "sensitivity": "personal" if column in _PERSONAL else "internal",
+            "query_key": place == 0,
         }
         for place, column in enumerate(columns)
     ]

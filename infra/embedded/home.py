@@ -35,6 +35,8 @@ PORTS = (
     "demand",
     "tracking",
     "sync",
+    "table",
+    "rows",
     "audit",
     "sources",
 )

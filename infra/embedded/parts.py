@@ -31,6 +31,8 @@ _SERVICES = {
     "demand": "services.demand",
     "tracking": "services.demand.tracking",
     "sync": "services.sync",
+    "table": "services.sync.table",
+    "rows": "services.sync.rows",
     "audit": "services.audit",
 }
 

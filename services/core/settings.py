@@ -6,12 +6,15 @@ The embedded exchange and the containers set the same names; a secret is a file 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CONNECTION_STRING = re.compile(r"[a-z][a-z0-9_]*_dsn")
 
 
 class SecretMissing(Exception):
@@ -105,6 +108,11 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
+    rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
+    rows_per_day: int = Field(
+        default=2_000_000, description="Look-ups of rows a day (of the place) that a grant may make."
+    )
+
     @property
     def connect_registry_url(self) -> str:
         """The registry's v2 API, which the Avro converter of Connect speaks."""
@@ -112,6 +120,18 @@ class Settings(BaseSettings):
 
     def secret(self, name: str) -> str:
         """The secret kept in the file `name`; raises SecretMissing."""
+        return self._kept(name)
+
+    def connection_string(self, name: str) -> str:
+        """How a department's database is reached: a secret that grants name, so it may be none of the exchange's own.
+
+        Its name ends with `_dsn`. Raises SecretMissing.
+        """
+        if not _CONNECTION_STRING.fullmatch(name):
+            raise SecretMissing(f"a connection string is kept in a secret whose name ends with _dsn, not in {name!r}")
+        return self._kept(name)
+
+    def _kept(self, name: str) -> str:
         path = self.secrets / name
         try:
             return path.read_text().strip()

@@ -6,6 +6,8 @@ from services.core.kafka import Topic
 
 DELIVERIES = Topic("sync.deliveries")
 PROGRESS = Topic("sync.progress", compacted=True)
+RECEIPTS = Topic("sync.receipts")
+ACCESS = Topic("sync.access")
 
 
 def quarantine(resource: str) -> Topic:

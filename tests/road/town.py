@@ -161,7 +161,14 @@ class Town:
     server: Server
     _logins: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def table(self, columns: Mapping[str, str], *, rows: Sequence[Sequence[Any]] = (), **terms: Any) -> Table:
+    def table(
+        self,
+        columns: Mapping[str, str],
+        *,
+        rows: Sequence[Sequence[Any]] = (),
+        query_keys: Sequence[str] = (),
+        **terms: Any,
+    ) -> Table:
         """Make a table (its first column is the key), fill it, and mount it as a resource of the same items."""
         code = f"t{uuid.uuid4().hex[:10]}"
         connection = self.server.connect(OWNER)
@@ -180,6 +187,7 @@ class Town:
                 "column": name,
                 "key": name == key,
                 "nullable": name != key,
+                "query_key": name in query_keys,
             }
             for name, kind in columns.items()
         ]

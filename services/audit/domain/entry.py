@@ -213,6 +213,12 @@ INPUTS = (
         department="department", thread="thread", records="records",
     ),
     Input(
+        topic="sync.receipts", type="cn.tongshu.sync.applied.v1", subject="grant", occurred_at="applied_at",
+        department="department", thread="thread", records="records",
+    ),
+    # calls come in bundles, of which only the digests say who asked for what; those of strangers have no grant
+    Input(topic="sync.access", type="cn.tongshu.sync.accessed.v1", subject="worker", occurred_at="told_at"),
+    Input(
         topic="quarantine.", type="cn.tongshu.sync.quarantined.v1", subject="resource", occurred_at="quarantined_at",
         department="owner",
     ),

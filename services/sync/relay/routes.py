@@ -39,7 +39,8 @@ def build(resources: Iterable[State], grants: Iterable[State]) -> dict[str, Rout
     """Routes by change topic. A resource without grants has a route too: its changes are read past."""
     by_resource: dict[str, list[State]] = {}
     for grant in grants:
-        if grant["state"] == "active" and "topic" in grant["channels"]:
+        # tables and row look-ups are served from the share topic, too
+        if grant["state"] == "active":
             by_resource.setdefault(grant["resource"], []).append(grant)
     routes = {}
     for resource in resources:

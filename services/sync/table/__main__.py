@@ -1,0 +1,43 @@
+"""The process of the table exchange; beside it an HTTP door that says how each table is filled."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import uvicorn
+
+from services.core import identity, telemetry
+from services.core.avro import Registry
+from services.core.http import application, include
+from services.core.settings import settings
+from services.sync.table.api import router
+from services.sync.table.exchange import TableExchange
+
+
+def main() -> None:
+    here = settings()
+    telemetry.start("sync-table", here.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    registry = Registry(here.registry_url)
+    exchange = TableExchange(here, registry)
+    identities = identity.view(here, registry, "sync")
+    identities.start()
+    checks = {
+        "table exchange": exchange.why_not_ready,
+        "identities": lambda: str(identities.failure) if identities.failure else None,
+    }
+    app = application("sync", checks)
+    identity.install(app, identity.known(identities.get))
+    include(app, router(exchange), "/api/sync/v1")
+    door = uvicorn.Server(
+        uvicorn.Config(app, host=here.http_host, port=here.http_port, log_config=None, access_log=False)
+    )
+    threading.Thread(target=door.run, name="http", daemon=True).start()
+    exchange.run(stop)
+
+
+if __name__ == "__main__":
+    main()
