@@ -281,9 +281,12 @@ def test_how_a_table_stands_is_its_department_s_and_the_operators_affair(
     grant = granted(town, source, office, "permitted")
     url = f"{town.exchange.url('table')}/tables/{grant['id']}"
     cases = {
-        ("civil_affairs", "consumer"): 200, ("medical_insurance", "consumer"): 404, ("public_security", "provider"): 403,
-        (None, "ops"): 200, (None, "auditor"): 200,
-    }  # fmt: skip
+        ("civil_affairs", "consumer"): 200,
+        ("medical_insurance", "consumer"): 404,
+        ("public_security", "provider"): 403,
+        (None, "ops"): 200,
+        (None, "auditor"): 200,
+    }
     for (department, role), status in cases.items():
         form = {"name": f"t-{uuid.uuid4().hex[:6]}", "department": department, "roles": [role]}
         token = town.exchange.ask("POST", "catalog", "/tokens", form)["token"]
