@@ -28,7 +28,8 @@ FROM apache/kafka:${KAFKA_VERSION} AS connect
 COPY --from=plugins /plugins /opt/kafka/plugins
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS exchange
-RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin tongshu
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin tongshu \
+ && install -d -o tongshu -g tongshu /var/lib/tongshu/audit
 WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=environment /app/.venv .venv

@@ -341,16 +341,10 @@ def _require_same(
     exchange: Exchange, grant: Mapping[str, Any], start: int, changes: Sequence[tuple[bytes, bytes]]
 ) -> None:
     """No figure counts before the relay's output is, record for record, what the reference makes of the changes."""
-    resource = next(
-        state for _, value, _ in exchange.read_all("catalog.resources")
-        if value and (state := Codec(exchange.registry, "catalog.resources").decode(value))["code"] == "population"
-    )  # fmt: skip
-    states = (
-        Codec(exchange.registry, "demand.grants").decode(value)
-        for _, value, _ in exchange.read_all("demand.grants")
-        if value
+    resource, state = (
+        _state(exchange, "catalog.resources", "population"),
+        _state(exchange, "demand.grants", grant["id"]),
     )
-    state = next(one for one in states if one["id"] == grant["id"])
     schema_id, _ = exchange.registry.decode(changes[0][1])
     master = bytes.fromhex(exchange.home.secret("pseudonym_key"))
     plan = compile_plan(exchange.registry.schema(schema_id), resource, state, master)
@@ -362,6 +356,12 @@ def _require_same(
         (wanted,) = project(plan, exchange.registry.decode(value)[1])
         assert exchange.registry.decode(message.value() or b"")[1] == wanted.value
     reader.close()
+
+
+def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:
+    """The last state of `key` in a compacted topic."""
+    value = {found: value for found, value, _ in exchange.read_all(topic)}[key.encode()]
+    return Codec(exchange.registry, topic).decode(value or b"")
 
 
 def _end(exchange: Exchange, topic: str) -> int:

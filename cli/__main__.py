@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cli import bench, test, up
+from cli.audit import command as audit
 from cli.demo import command as demo
 from cli.exchange import Refused
 from infra.embedded.home import HomeProblem
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 up.register(app)
 app.command(name="test", help=test.command.__doc__)(test.command)
+app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")
 app.command(name="demo", help=demo.command.__doc__)(demo.command)
 

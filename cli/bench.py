@@ -58,6 +58,32 @@ def search(
 
 
 @app.command()
+def audit(
+    entries: Annotated[
+        int, typer.Option(min=1_000, max=5_000_000, help="How many are hashed, sealed, verified.")
+    ] = 500_000,
+    tree: Annotated[int, typer.Option(min=1_000, help="Entries of the tree in which proofs are made.")] = 10_000_000,
+    deliveries: Annotated[int, typer.Option(min=1_000, help="Deliveries in the key index.")] = 10_000_000,
+    events: Annotated[int, typer.Option(min=1_000, help="Events sealed in bulk through Kafka.")] = 500_000,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long latency is measured.")] = 20.0,
+    core: Annotated[bool, typer.Option(help="Measure what needs no exchange.")] = True,
+    exchange: Annotated[bool, typer.Option(help="Measure what needs one.")] = True,
+    json: Json = None,
+) -> None:
+    """Sealing, proofs and verification, beside bare SHA-256 and Tessera's POSIX log; takes minutes."""
+    # what it needs of the audit would make every other command start later
+    from benchmarks import audit as audit_bench
+
+    report = Report("audit")
+    if core:
+        audit_bench.run(report, entries=entries, tree=tree, deliveries=deliveries)
+    if exchange:
+        with own_exchange() as (running, _):
+            audit_bench.run_on(report, running, events=events, manifests=events // 10, seconds=seconds)
+    finish(report, json)
+
+
+@app.command()
 def table(
     rows: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Rows, each created and then updated.")] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,

@@ -13,6 +13,7 @@ from services.core.avro import Registry
 from services.core.kafka import admin_client, client_config, read_to_end
 from services.core.settings import Settings
 
+_TELLING_SECONDS = 10
 _API = {"table": "sync", "rows": "sync"}
 
 
@@ -57,6 +58,11 @@ class Exchange:
         except Refused as refused:
             if not refused.slug.endswith("-exists"):
                 raise
+
+    def tell(self, command: str, outcome: str) -> None:
+        """Have the audit log say what an operator's command did; raises Refused, or httpx.HTTPError."""
+        body = {"command": command, "outcome": outcome}
+        _body(self._http.post(self.url("audit") + "/operations", json=body, timeout=_TELLING_SECONDS))
 
     def admin(self) -> AdminClient:
         """The broker as its administrator."""

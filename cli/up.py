@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated, Any
 
+import httpx
 import psutil
 import typer
 from rich.console import Console
@@ -17,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from cli import doctor
+from cli.exchange import Exchange, Refused
 from infra.embedded import home as homes
 from infra.embedded.home import Home, HomeProblem, Lock
 from infra.embedded.supervisor import end_leftovers, last_lines, read_status
@@ -50,7 +53,7 @@ def up(
     new_ports: Annotated[bool, typer.Option(help="Choose all ports anew.")] = False,
 ) -> None:
     """Start the exchange and wait until all of it is well."""
-    start(samples=samples, ports=_parsed_ports(port or []), new_ports=new_ports)
+    Exchange(start(samples=samples, ports=_parsed_ports(port or []), new_ports=new_ports)).tell("up", "well")
 
 
 def start(*, samples: bool = False, ports: dict[str, int] | None = None, new_ports: bool = False) -> Home:
@@ -109,6 +112,10 @@ def _wait_until_up(home: Home, daemon: subprocess.Popen[bytes]) -> None:
 def down() -> None:
     """Stop the exchange, in order; nothing of it is left running."""
     home = require()
+    if Lock(home).holder():
+        # what cannot be told any more must not keep it from being stopped
+        with suppress(httpx.HTTPError, Refused):
+            Exchange(home).tell("down", "asked for")
     if stop(home):
         err.print("The exchange is down.")
     else:

@@ -24,7 +24,7 @@ from confluent_kafka.admin import (
 )
 from psycopg import sql
 
-from services.audit.sequencer import LOG
+from services.audit import topics as audit_topics
 from services.catalog import events as catalog_events
 from services.core import db
 from services.core.avro import Registry, load
@@ -35,7 +35,7 @@ from services.demand import events as demand_events
 from services.sync import topics as sync_topics
 
 SERVICES = Path(__file__).resolve().parents[1] / "services"
-WITH_DATABASE = ("catalog", "demand")
+WITH_DATABASE = ("catalog", "demand", "audit")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
@@ -47,9 +47,12 @@ TOPICS = (
     demand_events.MATCHING,
     sync_topics.DELIVERIES,
     sync_topics.PROGRESS,
+    audit_topics.LOG,
+    audit_topics.CHECKPOINTS,
+    audit_topics.PROGRESS,
+    audit_topics.EVENTS,
     sync_topics.RECEIPTS,
     sync_topics.ACCESS,
-    LOG,
 )
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
@@ -104,6 +107,8 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, WRITE),
+        # what is not sealed in time stops the relay
+        (TOPIC, "audit.progress", LITERAL, READ),
         (TOPIC, "share.", PREFIXED, WRITE),
         # tables and row look-ups are served from the share topics
         (TOPIC, "share.", PREFIXED, READ),
@@ -117,6 +122,10 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "catalog.", PREFIXED, READ),
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
+        (TOPIC, "quarantine.", PREFIXED, READ),
+        # the keys of changes and deliveries are hashed, so that a record can be traced
+        (TOPIC, "cdc.", PREFIXED, READ),
+        (TOPIC, "share.", PREFIXED, READ),
         (TOPIC, "audit.", PREFIXED, READ),
         (TOPIC, "audit.", PREFIXED, WRITE),
         (GROUP, "audit.", PREFIXED, READ),
@@ -140,7 +149,7 @@ RULES: dict[str, list[Rule]] = {
 def databases(here: Settings) -> None:
     """The exchange's database and the registry's, with a role for each service and a schema that is its own."""
     with _admin_connection(here, "postgres") as connection:
-        for role in (*WITH_DATABASE, "sync", "audit", "registry", "connect"):
+        for role in (*WITH_DATABASE, "sync", "registry", "connect"):
             password = here.secret(f"postgres_{role}_password")
             if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
                 connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
@@ -155,7 +164,7 @@ def databases(here: Settings) -> None:
                 ownership = sql.SQL("owner {}").format(sql.Identifier(owner)) if owner else sql.SQL("")
                 connection.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), ownership))
     with _admin_connection(here, here.postgres_database) as connection:
-        for role in (*WITH_DATABASE, "sync", "audit"):
+        for role in (*WITH_DATABASE, "sync"):
             schema = sql.Identifier(role)
             connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(schema, schema))
 
@@ -200,6 +209,11 @@ def outbox(here: Settings) -> None:
     with _admin_connection(here, here.postgres_database) as connection:
         if connection.execute("select 1 from pg_publication where pubname = 'outbox'").fetchone() is None:
             connection.execute(f"create publication outbox for table {', '.join(tables)} with (publish = 'insert')")
+        published = connection.execute(
+            "select schemaname || '.' || tablename from pg_publication_tables where pubname = 'outbox'"
+        ).fetchall()
+        for table in sorted(set(tables) - {str(one) for (one,) in published}):
+            connection.execute(f"alter publication outbox add table {table}")
         for service in WITH_DATABASE:
             connection.execute(f"grant usage on schema {service} to connect")
             connection.execute(f"grant select on {service}.outbox to connect")

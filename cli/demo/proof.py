@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import time
 from bisect import bisect_left, bisect_right
 from hashlib import sha256
@@ -10,8 +9,7 @@ from typing import Any
 
 from cli.demo.stage import Running
 from cli.exchange import Exchange
-from services.audit.domain.note import Checkpoint, verify
-from services.audit.sequencer import ORIGIN
+from services.audit.verifier import Checkpoint, open_note, parse_key
 from services.core import merkle
 
 # a sequencer that was killed is missed after ten seconds, and reads the whole log before it seals
@@ -55,8 +53,8 @@ def check_log(exchange: Exchange) -> list[str]:
     while True:
         note = exchange.ask("GET", "audit", "/checkpoint")
         entries = exchange.read_all("audit.log")
-        public = _public_key(exchange)
-        sealed = verify(note, ORIGIN, public)
+        key = parse_key(exchange.ask("GET", "audit", "/key"))
+        sealed = open_note(note, key).checkpoint
         digests = {exchange.registry.decode(value)[1]["digest"] for _, value, _ in entries if value is not None}
         missing = [
             offset
@@ -68,11 +66,6 @@ def check_log(exchange: Exchange) -> list[str]:
         time.sleep(0.5)
     faults = [f"the manifest at offset {offset} is not in the audit log" for offset in missing]
     leaves = [merkle.leaf_hash(value or b"") for _, value, _ in entries][: sealed.size]
-    if sealed != Checkpoint(ORIGIN, len(leaves), merkle.root(leaves)):
+    if sealed != Checkpoint(key.name, len(leaves), merkle.root(leaves)):
         faults.append("the audit log's signed root is not that of its entries")
     return faults
-
-
-def _public_key(exchange: Exchange) -> bytes:
-    key: str = exchange.ask("GET", "audit", "/key")
-    return base64.b64decode(key.split("+", 2)[2])[1:]

@@ -82,6 +82,7 @@ class Home:
             "TONGSHU_REDIS_HOST": "127.0.0.1",
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
             "TONGSHU_CATALOG_URL": f"http://127.0.0.1:{self.ports['catalog']}",
+            "TONGSHU_AUDIT_FOLDER": str(self.data("audit")),
             # all of an embedded exchange is on one machine, and so may be what fills it
             "TONGSHU_UPSTREAM_NETWORKS": "127.0.0.0/8,::1/128",
             "TONGSHU_SECRETS": str(self.secrets),

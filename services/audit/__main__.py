@@ -1,31 +1,82 @@
-"""The audit's process: the sequencer, and the API of its proofs."""
+"""The audit's process: the sequencer, and the API of its proofs. Further ones of it stand by."""
 
 from __future__ import annotations
 
 import threading
 
-from services.audit.api import router
-from services.audit.sequencer import Sequencer
-from services.core import telemetry
-from services.core.avro import Registry
+from services.audit import api, store
+from services.audit.domain.note import log_key
+from services.audit.events import Publisher
+from services.audit.index import EntryIndex
+from services.audit.keys import DELIVERIES, KeyIndex
+from services.audit.references import References
+from services.audit.room import Room
+from services.audit.sequencer import Sequencer, origin_of, signing_key
+from services.audit.tiles import TileStore
+from services.audit.topics import LOG
+from services.audit.verifier import digest_of
+from services.audit.watch import Watch
+from services.audit.witness import Witnesses, parse_witnesses
+from services.core import db, identity, telemetry
+from services.core.avro import Codec, Registry
+from services.core.calendar import PLACE
 from services.core.http import application, serve
+from services.core.idempotency import Keys
+from services.core.identity import Viewer
 from services.core.settings import settings
 
 
 def main() -> None:
     here = settings()
     telemetry.start("audit", here.log_level)
-    sequencer = Sequencer(here, Registry(here.registry_url))
+    engine, registry = db.engine(here, "audit"), Registry(here.registry_url)
+    sessions = db.sessions(engine)
+    new = digest_of(origin_of(here))
+    sequencer = Sequencer(here, registry, TileStore(here.audit_folder, new), References(sessions).of)
+    identities = identity.view(here, registry, "audit")
+    identities.start()
     stop = threading.Event()
-    sealing = threading.Thread(target=sequencer.run, args=(stop,), name="sequencer")
-    sealing.start()
-    app = application(
-        "audit", {"sequencer": lambda: sequencer.why_not_ready() if sealing.is_alive() else "the sequencer has ended"}
-    )
-    app.include_router(router(sequencer))
+    tiles, publisher = TileStore(here.audit_folder, new), Publisher(registry)
+    key = log_key(origin_of(here), signing_key(here))
+    threads = [
+        threading.Thread(target=sequencer.run, args=(stop,), name="sequencer"),
+        EntryIndex(sessions, tiles, Codec(registry, LOG.name), lambda: sequencer.busy, stop),
+        KeyIndex(here, sessions, Codec(registry, DELIVERIES), lambda: sequencer.sealing and not sequencer.busy, stop),
+        Witnesses(
+            parse_witnesses(here.audit_witnesses),
+            tiles,
+            key,
+            sessions,
+            publisher,
+            is_mine=lambda: sequencer.sealing,
+            every_seconds=here.audit_witness_seconds,
+            stop=stop,
+        ),
+        Watch(sessions, publisher, PLACE, stop),
+    ]
+    for one in threads:
+        one.start()
+    checks = {
+        "sequencer": lambda: sequencer.why_not_ready() if threads[0].is_alive() else "the sequencer has ended",
+        "database": lambda: db.is_ready(engine),
+        "identities": lambda: str(identities.failure) if identities.failure else None,
+    }
+    app = application("audit", checks)
+    app.state.keys = Keys(sessions, store.idempotency)
+    # an attempt that was refused is told in a transaction of its own: the one it was made in is rolled back
+    apart = db.sessions(engine)
+
+    def denied(viewer: Viewer, what: str) -> None:
+        with apart() as session, session.begin():
+            department = viewer.department or ""
+            publisher.happened(session, "access_denied", what, actor=viewer.name, department=department)
+
+    identity.install(app, identity.known(identities.get), denied)
+    api.install(app, Room(here, sessions, publisher, tiles, key, lambda: sequencer.sealing))
     serve(app, here)
     stop.set()
-    sealing.join(20)
+    for one in threads:
+        one.join(20)
 
 
 if __name__ == "__main__":

@@ -1,147 +1,349 @@
 """The sequencer: numbers every event of the exchange, hashes it into one tree and appends it to `audit.log`.
 
-Entries and input offsets are one transaction under one transactional id: a second sequencer fences the first, so that
-two can never both append. At the start the tree is grown again from the log itself.
+Entries, the checkpoint that covers them, how far each input is sealed and the input offsets are one transaction under
+one transactional id. Several sequencers may run: whoever is given the one partition of `audit.log` by the group seals,
+the others stand by. Should two believe that it is their turn, the broker fences the one that began earlier, so two can
+never both append, nor sign two trees.
+
+Tiles are written after the commit; the folder can always be made again from the log (`services/audit/tiles.py`).
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.audit.domain.note import Checkpoint, sign
-from services.core import merkle
-from services.core.avro import Codec, Registry
-from services.core.kafka import Topic, consumer, producer, read_to_end, state_consumer
+from services.audit.domain.entry import INPUTS, Input, NotAnEvent, Record, Sealer, trace_of, varint
+from services.audit.domain.note import log_key, sign
+from services.audit.tiles import TilesBroken, TileStore
+from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
+from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, digest_of, leaf_hashes, open_note
+from services.core.avro import Codec, Registry, RegistryUnavailable, UnknownSchema, load
+from services.core.kafka import consumer, producer, read_to_end, state_consumer
 from services.core.settings import Settings
 
 log = structlog.get_logger()
 
-LOG = Topic("audit.log")
-INPUTS = ("catalog.events", "demand.events", "sync.deliveries")
-ORIGIN = "tongshu.exchange/audit"
-_BATCH = 1_000
+GROUP = "audit.sequencer"
+_ORIGIN = "tongshu.exchange/audit"
+_BATCH = 20_000
 _TIMEOUT_SECONDS = 30.0
-_PAUSE_SECONDS = 0.1
+# the relay commits dozens of transactions a second: their manifests are sealed together, and the cores left to it
+_PAUSE_SECONDS = 0.2
+_SETTLE_SECONDS = 5.0
+_DISCOVER_SECONDS = 5.0
+# a sequencer that was killed is missed after this long; with its restart elsewhere that stays below ten seconds
+_SESSION_MS, _HEARTBEAT_MS = 6_000, 500
+# what may lie after the last checkpoint: the marker of its transaction, and of such as came to nothing
+_TAIL = 50
+
+
+class LogBroken(Exception):
+    """The log on the broker is not the one that was signed: nothing may be sealed on top of it."""
+
+
+def origin_of(settings: Settings) -> str:
+    """The log's name, which says what its tree is hashed with."""
+    return _ORIGIN + (SM3_SUFFIX if settings.audit_digest == "sm3" else "")
+
+
+def signing_key(settings: Settings) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings.secret("audit_signing_key")))
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Whose turn it is to seal: the member of the group that holds the partition of `audit.log`."""
+
+    member: Consumer
+    mine: bool = False
+
+    def begin(self) -> None:
+        self.member.subscribe([LOG.name], on_assign=self._given, on_revoke=self._taken, on_lost=self._taken)
+
+    def is_mine(self, seconds: float = 0.0) -> bool:
+        """Must be asked often: this is what tells the group that we live."""
+        message = self.member.poll(seconds)
+        error = message.error() if message is not None else None
+        if error is not None and error.fatal():
+            raise KafkaException(error)
+        return self.mine
+
+    def _given(self, member: Consumer, partitions: list[TopicPartition]) -> None:
+        member.assign(partitions)
+        # it is about the turn: the log itself is read otherwise
+        member.pause(partitions)
+        self.mine = bool(partitions)
+
+    def _taken(self, member: Consumer, partitions: list[TopicPartition]) -> None:
+        self.mine = False
 
 
 class Sequencer:
-    """Seals until told to stop; the checkpoint may be asked for from any thread."""
+    """Seals, or stands by, until told to stop."""
 
-    def __init__(self, settings: Settings, registry: Registry) -> None:
-        self._settings = settings
-        self._key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings.secret("audit_signing_key")))
-        self._entries = Codec(registry, LOG.name)
-        self._inputs = {topic: Codec(registry, topic) for topic in INPUTS}
-        self._frontier = merkle.Frontier()
-        self._lock = threading.Lock()
+    def __init__(
+        self, settings: Settings, registry: Registry, tiles: TileStore, reference: Callable[[str], str]
+    ) -> None:
+        self._settings, self._tiles = settings, tiles
+        self._key, self._origin = signing_key(settings), origin_of(settings)
+        self._new = digest_of(self._origin)
+        self._sealer, self._registry = Sealer(self._schema, reference, self._new), registry
+        self._checkpoints, self._progress = Codec(registry, CHECKPOINTS.name), Codec(registry, PROGRESS.name)
+        self._schema_of_entries = load(LOG.name)
+        self._source: Consumer
+        self._producer: Producer
+        self._turn: _Turn
+        self._next = 0
+        self._inputs: dict[tuple[str, int], Input] = {}
+        self._settled_at = self._discovered_at = 0.0
         self._not_ready: str | None = "starting"
+        self.sealing = False
+        # whether there is more to seal than comes in a pause: others in the process leave it the processor
+        self.busy = False
 
     def why_not_ready(self) -> str | None:
+        """Why nothing can be sealed or taken over just now; None when it can, and when another one seals."""
         return self._not_ready
 
-    def public_key(self) -> bytes:
-        return self._key.public_key().public_bytes_raw()
-
-    def checkpoint(self) -> str:
-        """A signed note over all that is sealed."""
-        with self._lock:
-            now = Checkpoint(ORIGIN, self._frontier.size, self._frontier.root())
-        return sign(now, self._key)
-
     def run(self, stop: threading.Event) -> None:
-        """Seal until `stop` is set."""
+        """Seal or stand by until `stop` is set."""
         while not stop.is_set():
             try:
                 self._run(stop)
-            except KafkaException as error:
-                self._not_ready = str(error)
-                log.warning("sealing begins anew from what is committed", reason=str(error))
+            except (KafkaException, LogBroken, TilesBroken, OSError, SQLAlchemyError, RegistryUnavailable) as error:
+                self._not_ready = f"{type(error).__name__}: {error}"
+                log.warning("sealing begins anew from what is committed", reason=self._not_ready)
                 stop.wait(1.0)
+            finally:
+                self.sealing = False
 
     def _run(self, stop: threading.Event) -> None:
-        # the epoch first: whoever sealed before is fenced, and the log that is then read stays as it is
-        sealer = producer(self._settings, "audit", transactional_id="audit-sequencer", transaction_timeout_ms=60_000)
-        sealer.init_transactions(_TIMEOUT_SECONDS)
-        self._grow()
-        source = consumer(self._settings, "audit", "audit.sequencer", group_protocol="consumer", fetch_wait_max_ms=50)
-        source.subscribe(list(INPUTS))
-        self._not_ready = None
+        member = consumer(
+            self._settings, "audit", GROUP, group_protocol="classic", session_timeout_ms=_SESSION_MS,
+            heartbeat_interval_ms=_HEARTBEAT_MS,
+        )  # fmt: skip
+        self._turn = _Turn(member)
         try:
+            self._turn.begin()
             while not stop.is_set():
-                batch = self._take(source)
-                if batch:
-                    self._seal(sealer, source, batch)
-                    # the relay commits dozens of transactions a second: their manifests are sealed together
-                    stop.wait(_PAUSE_SECONDS)
+                if self._turn.is_mine(0.2):
+                    self._seal_while_it_is_our_turn(stop)
+                else:
+                    self._not_ready = None
         finally:
-            source.close()
+            member.close()
 
-    def _take(self, source: Any) -> list[Message]:
-        first = source.poll(0.2)
-        if first is None:
-            return []
-        taken = [first, *source.consume(_BATCH - 1, 0)]
-        for message in taken:
-            if message.error() is not None:
-                raise KafkaException(message.error())
-        return taken
+    def _seal_while_it_is_our_turn(self, stop: threading.Event) -> None:
+        # the epoch first: whoever sealed before is fenced, and the log that is then read stays as it is
+        self._producer = producer(
+            self._settings, "audit", transactional_id="audit-sequencer", transaction_timeout_ms=60_000, linger_ms=5
+        )
+        self._producer.init_transactions(_TIMEOUT_SECONDS)
+        self._take_up()
+        self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic", fetch_wait_max_ms=50)
+        self._inputs, self._discovered_at = {}, 0.0
+        log.info("sealing", size=self._tiles.size)
+        self.sealing, self._not_ready = True, None
+        try:
+            while not stop.is_set() and self._turn.is_mine():
+                self._discover()
+                batch = self._take()
+                self.busy = len(batch) > _BATCH // 4
+                if batch:
+                    self._seal(batch)
+                if len(batch) < _BATCH:
+                    stop.wait(_PAUSE_SECONDS if batch else 0.0)
+                self._settle_at_times()
+        finally:
+            self.sealing = self.busy = False
+            self._source.close()
+        self._tiles.settle(self._next)
 
-    def _grow(self) -> None:
-        frontier = merkle.Frontier()
+    # -- what is there -----------------------------------------------------------------------------------------------
+
+    def _take_up(self) -> None:
+        """Take up the log where it was left; raises LogBroken when it is not the one that was signed."""
+        signed = self._last_checkpoint()
+        try:
+            self._grow(self._tiles.open())
+            faults = self._differs(signed)
+        except TilesBroken as error:
+            faults = str(error)
+        if faults:
+            log.warning("the tiles are made anew from the log", reason=faults)
+            self._tiles.reset()
+            self._grow(0)
+            if faults := self._differs(signed):
+                raise LogBroken(faults)
+        self._tiles.settle(self._next)
+        if signed is not None:
+            self._tiles.publish(sign(signed, self._key))
+
+    def _differs(self, signed: Checkpoint | None) -> str | None:
+        if signed is None:
+            return None
+        if self._tiles.size != signed.size:
+            return f"the log holds {self._tiles.size} entries, {signed.size} were signed"
+        return None if self._tiles.root() == signed.root else f"the first {signed.size} entries are not those signed"
+
+    def _last_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint that committed last; raises LogBroken when it is not ours."""
         reader = state_consumer(self._settings, "audit", "audit.reader")
         try:
-            reader.assign([TopicPartition(LOG.name, 0, 0)])
-            for message in read_to_end(reader, 1):
-                frontier.append(merkle.leaf_hash(message.value() or b""))
+            low, high = reader.get_watermark_offsets(TopicPartition(CHECKPOINTS.name, 0), _TIMEOUT_SECONDS)
+            found, back = None, _TAIL
+            while found is None and high - back + _TAIL > low:
+                reader.assign([TopicPartition(CHECKPOINTS.name, 0, max(low, high - back))])
+                for message in read_to_end(reader, 1):
+                    found = message.value() or found
+                back *= 10
         finally:
             reader.close()
-        with self._lock:
-            self._frontier = frontier
+        if found is None:
+            return None
+        try:
+            return open_note(self._checkpoints.decode(found)["note"], log_key(self._origin, self._key)).checkpoint
+        except NotSigned as error:
+            raise LogBroken(f"the last checkpoint is not ours: {error}") from error
 
-    def _seal(self, sealer: Producer, source: Any, batch: list[Message]) -> None:
-        sealer.begin_transaction()
-        frontier = merkle.Frontier(self._frontier.size, self._frontier.hashes)
-        failed: list[KafkaError] = []
+    def _grow(self, offset: int) -> None:
+        """Take the log's records from `offset` on into the tiles."""
+        reader = state_consumer(self._settings, "audit", "audit.reader")
+        try:
+            _, high = reader.get_watermark_offsets(TopicPartition(LOG.name, 0), _TIMEOUT_SECONDS)
+            if offset > high:
+                raise LogBroken(f"the log ends at offset {high}, and was sealed up to {offset}")
+            self._next = offset
+            reader.assign([TopicPartition(LOG.name, 0, offset)])
+            entries: list[bytes] = []
+            for message in read_to_end(reader, 1):
+                entries.append(message.value() or b"")
+                self._next = int(message.offset() or 0) + 1
+                if len(entries) == _BATCH:
+                    self._tiles.append(entries, leaf_hashes(entries, self._new))
+                    entries = []
+                    self._turn.is_mine()
+            self._tiles.append(entries, leaf_hashes(entries, self._new))
+        finally:
+            reader.close()
 
-        def taken(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                failed.append(error)
-
-        ends: dict[tuple[str, int], int] = {}
-        for message in batch:
-            entry = self._entries.encode(self._entry(message, frontier.size))
-            sealer.produce(LOG.name, key=str(frontier.size), value=entry, on_delivery=taken)
-            sealer.poll(0)
-            frontier.append(merkle.leaf_hash(entry))
-            ends[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0) + 1
-        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        sealer.send_offsets_to_transaction(offsets, source.consumer_group_metadata(), _TIMEOUT_SECONDS)
-        sealer.commit_transaction(_TIMEOUT_SECONDS)
-        if failed:
-            raise KafkaException(failed[0])
-        with self._lock:
-            self._frontier = frontier
-
-    def _entry(self, message: Message, sequence: int) -> dict[str, Any]:
-        topic, value = str(message.topic()), message.value() or b""
-        event = self._inputs[topic].decode(value)
-        is_delivery = topic == "sync.deliveries"
-        return {
-            "sequence": sequence,
-            "type": "cn.tongshu.sync.delivered.v1" if is_delivery else event["type"],
-            "topic": topic,
-            "partition": message.partition(),
-            "offset": message.offset(),
-            "subject": event["grant"] if is_delivery else event["subject"],
-            "thread": event["thread"],
-            "occurred_at": event["delivered_at"] if is_delivery else event["occurred_at"],
-            "recorded_at": datetime.now(UTC),
-            "digest": sha256(merkle.record_entry(message.key() or b"", value)).digest(),
+    def _discover(self) -> None:
+        """Read the inputs that are there by now, each from where it is sealed."""
+        if time.monotonic() - self._discovered_at < _DISCOVER_SECONDS:
+            return
+        self._discovered_at = time.monotonic()
+        fresh = {
+            (name, partition): one
+            for name, topic in self._source.list_topics(timeout=_TIMEOUT_SECONDS).topics.items()
+            for one in INPUTS
+            if one.takes(name)
+            for partition in topic.partitions
+            if (name, partition) not in self._inputs
         }
+        if not fresh:
+            return
+        for where in self._source.committed([TopicPartition(*place) for place in fresh], _TIMEOUT_SECONDS):
+            offset = where.offset if where.offset >= 0 else OFFSET_BEGINNING
+            self._source.incremental_assign([TopicPartition(where.topic, where.partition, offset)])
+        self._inputs |= fresh
+
+    def _take(self) -> list[Message]:
+        first = self._source.poll(0.2)
+        if first is None:
+            return []
+        taken = [first, *self._source.consume(_BATCH - 1, 0)]
+        for message in taken:
+            if (error := message.error()) is not None:
+                raise KafkaException(error)
+        return taken
+
+    # -- one transaction ---------------------------------------------------------------------------------------------
+
+    def _seal(self, batch: list[Message]) -> None:
+        now = datetime.now(UTC)
+        first = self._tiles.size
+        entries = self._entries(batch, first, now)
+        # grown in memory only: should the transaction come to nothing, the tiles are opened again
+        self._tiles.grow(entries, leaf_hashes(entries, self._new))
+        checkpoint = Checkpoint(self._origin, self._tiles.size, self._tiles.root())
+        note = sign(checkpoint, self._key)
+        self._producer.begin_transaction()
+        for number, entry in enumerate(entries[:-1], first):
+            self._produce(LOG.name, str(number), entry)
+        self._produce(LOG.name, str(checkpoint.size - 1), entries[-1], self._at)
+        told = {"size": checkpoint.size, "note": note, "signed_at": now}
+        self._produce(CHECKPOINTS.name, str(checkpoint.size), self._checkpoints.encode(told))
+        ends = _ends(batch)
+        for (topic, partition), end in ends.items():
+            told = {"topic": topic, "partition": partition, "next": end, "sealed_at": now}
+            self._produce(PROGRESS.name, f"{topic}/{partition}", self._progress.encode(told))
+        self._producer.send_offsets_to_transaction(
+            [TopicPartition(*where, end) for where, end in ends.items()],
+            self._turn.member.consumer_group_metadata(),
+            _TIMEOUT_SECONDS,
+        )
+        self._producer.commit_transaction(_TIMEOUT_SECONDS)
+        self._tiles.write()
+        self._tiles.publish(note)
+
+    def _at(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self._next = int(message.offset() or 0) + 1
+
+    def _entries(self, batch: Iterable[Message], first: int, now: datetime) -> list[bytes]:
+        self._sealer.begin()
+        recorded, header = varint(int(now.timestamp() * 1_000_000)), self._header()
+        entries = []
+        for number, message in enumerate(batch, first):
+            topic, partition = str(message.topic()), int(message.partition() or 0)
+            record = Record(
+                topic, partition, int(message.offset() or 0), message.key() or b"", message.value(), _trace(message)
+            )
+            body = self._sealer.body(self._inputs[topic, partition], record, recorded)
+            entries.append(header + varint(number) + body)
+        return entries
+
+    def _schema(self, schema_id: int) -> Mapping[str, Any]:
+        try:
+            return self._registry.schema(schema_id)
+        except UnknownSchema as error:
+            raise NotAnEvent(str(error)) from error
+
+    def _header(self) -> bytes:
+        schema_id = self._registry.register(f"{LOG.name}-value", self._schema_of_entries, "BACKWARD")
+        return b"\x00" + schema_id.to_bytes(4, "big")
+
+    def _produce(
+        self, topic: str, key: str, value: bytes, told: Callable[[KafkaError | None, Message], None] | None = None
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=told)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def _settle_at_times(self) -> None:
+        if time.monotonic() - self._settled_at > _SETTLE_SECONDS:
+            self._settled_at = time.monotonic()
+            self._tiles.settle(self._next)
+
+
+def _ends(batch: Iterable[Message]) -> Mapping[tuple[str, int], int]:
+    """Of each partition in `batch` the offset after its last record."""
+    return {(str(one.topic()), int(one.partition() or 0)): int(one.offset() or 0) + 1 for one in batch}
+
+
+def _trace(message: Message) -> str:
+    found = dict(message.headers() or ()).get("traceparent")
+    return trace_of(found.decode(errors="replace")) if isinstance(found, bytes) else ""

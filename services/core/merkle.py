@@ -6,7 +6,7 @@ The relay proves what it delivered with them, the audit what it sealed.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 EMPTY_ROOT = sha256(b"").digest()
@@ -16,45 +16,17 @@ def leaf_hash(entry: bytes) -> bytes:
     return sha256(b"\x00" + entry).digest()
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    return sha256(b"\x01" + left + right).digest()
-
-
-class Frontier:
-    """The right edge of a tree that only grows: enough to add leaves and to know the root, in log2(size) hashes."""
-
-    def __init__(self, size: int = 0, hashes: Iterable[bytes] = ()) -> None:
-        """Raises ValueError when `hashes` are not as many as a tree of `size` leaves has complete subtrees."""
-        self.size, self.hashes = size, list(hashes)
-        if len(self.hashes) != size.bit_count():
-            raise ValueError(
-                f"a tree of {size} leaves has {size.bit_count()} complete subtrees, not {len(self.hashes)}"
-            )
-
-    def append(self, leaf: bytes) -> None:
-        """Add the hash of one more leaf."""
-        node, size = leaf, self.size
-        while size & 1:
-            node = node_hash(self.hashes.pop(), node)
-            size >>= 1
-        self.hashes.append(node)
-        self.size += 1
-
-    def root(self) -> bytes:
-        if not self.hashes:
-            return EMPTY_ROOT
-        node = self.hashes[-1]
-        for left in reversed(self.hashes[:-1]):
-            node = node_hash(left, node)
-        return node
-
-
 def root(leaves: Iterable[bytes]) -> bytes:
-    """The root over leaf hashes in their order."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
-    return frontier.root()
+    """The root over leaf hashes in their order; an odd one out is taken up a level as it is, as RFC 6962 splits."""
+    hashes: Sequence[bytes] = list(leaves)
+    if not hashes:
+        return EMPTY_ROOT
+    while len(hashes) > 1:
+        pairs = [sha256(b"\x01" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2], strict=False)]
+        if len(hashes) & 1:
+            pairs.append(hashes[-1])
+        hashes = pairs
+    return hashes[0]
 
 
 _LENGTH = struct.Struct(">I")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -91,6 +92,19 @@ class Settings(BaseSettings):
     )
     delete_retention_hours: int = Field(
         default=7 * 24, description="How long tombstones stay: a reader away for longer must start from the beginning."
+    )
+    audit_folder: Path = Field(
+        default=Path("/var/lib/tongshu/audit"), description="Where the audit log's tiles lie; standbys share it."
+    )
+    audit_digest: Literal["sha256", "sm3"] = Field(
+        default="sha256", description="What the audit log is hashed with; chosen once, before the first entry."
+    )
+    audit_witnesses: str = Field(
+        default="", description="Who cosigns the audit log: `KEY URL` of each (C2SP tlog-witness), parted by commas."
+    )
+    audit_witness_seconds: float = Field(default=10.0, gt=0, description="How often the witnesses are asked.")
+    audit_budget_seconds: float = Field(
+        default=60.0, gt=0, description="How far sealing may be behind before deliveries stop and wait for it."
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 

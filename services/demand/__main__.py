@@ -25,7 +25,7 @@ from services.demand.fulfilment import Fulfilment
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
 from services.demand.sending import Sender
-from services.demand.watch import GrantWatch
+from services.demand.watch import GrantWatch, ended
 
 
 def main() -> None:
@@ -73,12 +73,20 @@ def main() -> None:
         _follower(here, sessions, "catalog.events", _registers(registry, publisher)),
         _follower(here, sessions, "sync.deliveries", fulfilment.delivered),
     ]
+    watches = [
+        GrantWatch(demands.session, publisher, demands.broker, resources.get, told),
+        BrokerWatch(demands),
+        fulfilment,
+        Sender(sessions, here),
+        *followers,
+    ]
     checks = {
         "database": lambda: db.is_ready(engine),
         "catalogue state": lambda: str(resources.failure) if resources.failure else None,
         "identities": lambda: str(identities.failure) if identities.failure else None,
         "registers": lambda: followers[0].not_ready,
         "deliveries": lambda: followers[1].not_ready,
+        "watches": lambda: ended(watches),
     }
     app = application("demand", checks)
     app.state.keys = Keys(sessions, demand_store.idempotency)
@@ -92,9 +100,8 @@ def main() -> None:
 
     identity.install(app, identity.known(identities.get), denied)
     api.install(app, demands)
-    GrantWatch(demands.session, publisher, demands.broker, resources.get, told).start()
-    for thread in (*followers, fulfilment, Sender(sessions, here), BrokerWatch(demands)):
-        thread.start()
+    for watch in watches:
+        watch.start()
     serve(app, here)
 
 

@@ -7,7 +7,7 @@ over, or its resource is withdrawn or graded higher, nothing can be read under a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,6 +26,12 @@ log = structlog.get_logger()
 
 _EVERY_SECONDS = 0.5
 _BY = "tongshu"
+
+
+def ended(watches: Sequence[threading.Thread]) -> str | None:
+    """Which of these have ended, though they work until the process ends; None when none has."""
+    names = [one.name for one in watches if not one.is_alive()]
+    return f"{', '.join(names)} ended: see the log" if names else None
 
 
 class GrantWatch(threading.Thread):

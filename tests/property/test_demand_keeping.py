@@ -50,7 +50,7 @@ class Told(Publisher):
     def matching(self, session: Session, demand: store.Demand, event: str) -> None:
         pass
 
-    def grant(self, session: Session, grant: grant_store.Grant, event: str, *more: Any) -> None:
+    def grant(self, session: Session, grant: grant_store.Grant, event: str, *more: Any, provider: str = "") -> None:
         self.events.append((event, grant.id))
 
 

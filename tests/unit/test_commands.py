@@ -113,3 +113,16 @@ def test_an_environment_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("tongshu: ") and ("network" in last or "Python 3.11" in last), done.stderr
+
+
+def test_the_log_of_no_exchange_cannot_be_verified_and_that_is_said(tmp_path: Path) -> None:
+    for words in (
+        ("verify",),
+        ("replay",),
+        ("trace", "--resource", "r", "--key", "k"),
+        ("export", str(tmp_path / "x")),
+    ):
+        answer = Tongshu(tmp_path / "home")("audit", *words)
+        assert answer.status == 1 and "There is no exchange" in answer.words and "Traceback" not in answer.words
+    answer = Tongshu(tmp_path / "home")("audit", "verify", "--offline", str(tmp_path / "nothing"))
+    assert answer.status == 2 and "cannot be verified" in answer.words

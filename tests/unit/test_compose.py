@@ -57,8 +57,9 @@ KNOWN_VARIABLES = {
     "registry": {"QUARKUS_CONFIG_LOCATIONS", "JAVA_OPTS_APPEND"},
     "redis": set(),
 }
-# Where an image of others keeps its data, as its Dockerfile's VOLUME has it: a volume elsewhere would hold nothing.
-DATA = {"postgres": "/var/lib/postgresql", "kafka": "/var/lib/kafka/data"}
+# Where an image of others keeps its data, as its Dockerfile's VOLUME has it: a volume elsewhere would hold nothing; and
+# where ours does.
+DATA = {"postgres": "/var/lib/postgresql", "kafka": "/var/lib/kafka/data", "audit": str(Settings().audit_folder)}
 
 
 @cache

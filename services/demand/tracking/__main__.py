@@ -17,6 +17,7 @@ from services.demand.objecting import registrar
 from services.demand.tracking.corrections import Corrections
 from services.demand.tracking.counter import Counter
 from services.demand.tracking.overseer import Overseer
+from services.demand.watch import ended
 
 
 def main() -> None:
@@ -35,10 +36,18 @@ def main() -> None:
     )
     resources.start()
     counter = Counter(here, registry, sessions)
+    publisher = Publisher(registry)
+    watches = [
+        Corrections(here, registry, sessions, registrar(here, publisher)),
+        Overseer(sessions, publisher, resources.get, here.tracking_look_seconds),
+    ]
+    for watch in watches:
+        watch.start()
     checks = {
         "database": lambda: db.is_ready(engine),
         "catalogue state": lambda: str(resources.failure) if resources.failure else None,
         "counter": counter.why_not_ready,
+        "watches": lambda: ended(watches),
     }
     door = uvicorn.Server(
         uvicorn.Config(
@@ -47,9 +56,6 @@ def main() -> None:
         )
     )  # fmt: skip
     threading.Thread(target=door.run, name="http", daemon=True).start()
-    publisher = Publisher(registry)
-    Corrections(here, registry, sessions, registrar(here, publisher)).start()
-    Overseer(sessions, publisher, resources.get, here.tracking_look_seconds).start()
     counter.run(stop)
 
 

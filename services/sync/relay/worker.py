@@ -43,6 +43,7 @@ from services.sync.projection import native
 from services.sync.projection.plan import NotAnEnvelope, compile_plan
 from services.sync.projection.reference import UnavailableValue, UnknownOperation, committed_at, project
 from services.sync.projection.values import WrongType
+from services.sync.relay.budget import SealingBudget
 from services.sync.relay.manifest import Message, Tally
 from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
@@ -146,6 +147,7 @@ class Relay:
         self._changed = threading.Event()
         self._resources = self._view("catalog.resources")
         self._grants = self._view("demand.grants")
+        self._sealing = SealingBudget(settings, registry)
         self._routes: dict[str, Route] = {}
         self._plans: dict[tuple[int, str, datetime, int], native.Served] = {}
         self._projections: dict[Hashable, Any] = {}
@@ -185,6 +187,7 @@ class Relay:
         """Relay until `stop` is set. Raises when a state topic can no longer be followed: it must not go on blind."""
         self._resources.start()
         self._grants.start()
+        self._sealing.start()
         self._changed.set()
         self._source = consumer(
             self._settings,
@@ -198,9 +201,13 @@ class Relay:
         self._not_ready = None
         try:
             while not stop.is_set():
-                for view in (self._resources, self._grants):
+                for view in (self._resources, self._grants, self._sealing.view):
                     if view.failure:
                         raise view.failure
+                if reason := self._sealing.exceeded():
+                    self._not_ready = reason
+                    stop.wait(0.2)
+                    continue
                 try:
                     self._step()
                     on_idle()
@@ -216,6 +223,7 @@ class Relay:
                 self._lane_consumer.close()
             self._resources.stop()
             self._grants.stop()
+            self._sealing.view.stop()
 
     def _step(self) -> None:
         if self._changed.is_set() or (self._next_begin and datetime.now(UTC) >= self._next_begin):
@@ -277,6 +285,7 @@ class Relay:
             raise DeliveryFailed(str(tx.failed[0]))
         self._account(tx)
         self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
+        self._sealing.committed()
         self._marks.update(tx.marks)
         if lanes is None:
             self._live.update(ends)
@@ -472,7 +481,8 @@ class Relay:
                 raise DeliveryFailed("the broker has not acknowledged every record in time")
             self._sequences[grant_id] = self._sequences.get(grant_id, 0) + 1
             manifest = tally.manifest(self._run_id, self._sequences[grant_id], datetime.now(UTC))
-            self._producer.produce(DELIVERIES.name, key=grant_id, value=self._deliveries.encode(manifest))
+            value = self._deliveries.encode(manifest)
+            self._producer.produce(DELIVERIES.name, key=grant_id, value=value, on_delivery=self._sealing.acknowledged)
 
     def _set_aside(
         self, place: Place, value: bytes, route: Route, grant: str | None, reason: str, detail: str, tx: _Filling

@@ -61,9 +61,17 @@ pub struct Shown {
     pub mask: Option<Mask>,
 }
 
+/// How granted items are written.
+pub enum Step {
+    /// Neighbours that a change spells as a share topic does: copied in one go, from the first to the last.
+    Copy(Vec<Column>),
+    Show(Shown),
+}
+
 pub struct Grant {
     pub key: Vec<Shown>,
     pub shown: Vec<Shown>,
+    pub steps: Vec<Step>,
     pub filtered: Vec<Column>,
     pub filter: Option<Filter>,
     pub secret: Key,
@@ -125,15 +133,16 @@ impl Plan {
             .collect();
         let system = json["system"].as_str().ok_or("a plan without a system")?;
         let grants = json["grants"].as_array().ok_or("a plan without grants")?;
-        let grants = grants.iter().map(|grant| Grant::of(grant, &columns, system)).collect::<Result<_, _>>()?;
+        let row: Vec<Field> = row.unwrap_or_default();
+        let grants = grants.iter().map(|grant| Grant::of(grant, &columns, &row, system)).collect::<Result<_, _>>()?;
         let most_bytes = json["most_bytes"].as_u64().ok_or("a plan without a longest change")?;
         let (head, most_bytes) = (head(&json["schema_id"])?, most_bytes.min(u64::from(u32::MAX - 1)) as usize);
-        Ok(Self { head, most_bytes, parts, row: row.unwrap_or_default(), source, grants, schema })
+        Ok(Self { head, most_bytes, parts, row, source, grants, schema })
     }
 }
 
 impl Grant {
-    fn of(json: &Json, columns: &[(String, Json)], system: &str) -> Result<Self, String> {
+    fn of(json: &Json, columns: &[(String, Json)], row: &[Field], system: &str) -> Result<Self, String> {
         let text = |name: &str| json[name].as_str().ok_or_else(|| format!("a grant without {name}"));
         let list = |name: &str| json[name].as_array().ok_or_else(|| format!("a grant without {name}"));
         let column = |json: &Json| Column::of(json, columns);
@@ -149,9 +158,11 @@ impl Grant {
         put_bytes(&mut tail, text("contract_version")?.as_bytes());
         let mut name = Vec::new();
         put_bytes(&mut name, system.as_bytes());
+        let granted: Vec<Shown> = list("shown")?.iter().map(shown).collect::<Result<_, _>>()?;
         Ok(Self {
             key: list("key")?.iter().map(shown).collect::<Result<_, _>>()?,
-            shown: list("shown")?.iter().map(shown).collect::<Result<_, _>>()?,
+            steps: steps(&granted, row),
+            shown: granted,
             filtered: list("filtered")?.iter().map(column).collect::<Result<_, _>>()?,
             filter: if json["filter"].is_null() { None } else { Some(Filter::of(&json["filter"])?) },
             secret: key(&hex::decode(text("secret")?).map_err(|_| "a secret that is no hex")?),
@@ -162,6 +173,22 @@ impl Grant {
             tail,
         })
     }
+}
+
+fn steps(shown: &[Shown], row: &[Field]) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for one in shown {
+        // the branch of null comes first in a share topic: where it does so here too, even the branch is the same byte
+        let copies = one.mask.is_none() && one.column.spelling.copies() && row[one.column.place].null == Some(0);
+        match steps.last_mut() {
+            Some(Step::Copy(run)) if copies && run.last().is_some_and(|last| last.place + 1 == one.column.place) => {
+                run.push(one.column);
+            }
+            _ if copies => steps.push(Step::Copy(vec![one.column])),
+            _ => steps.push(Step::Show(one.clone())),
+        }
+    }
+    steps
 }
 
 impl Column {

@@ -6,7 +6,7 @@
 use crate::avro::{Broken, put_long};
 use crate::mask::Mask;
 use crate::merkle::{Hash, leaf};
-use crate::plan::{Column, Grant, Plan, Shown};
+use crate::plan::{Column, Grant, Plan, Shown, Step};
 use crate::repeats::{Mark, Said};
 use crate::value::{MICROS, Spelling, UNAVAILABLE, Unsure, Value};
 use crate::walk::{Found, Slot, walk};
@@ -98,7 +98,8 @@ impl From<Unsure> for Broken {
 }
 
 pub fn run(plan: &Plan, changes: &[&[u8]], asked: Asked) -> Run {
-    let mut outcomes: Vec<Outcome> = plan.grants.iter().map(|grant| Outcome::of(grant.partitions)).collect();
+    let left = changes.len().saturating_sub(asked.start);
+    let mut outcomes: Vec<Outcome> = plan.grants.iter().map(|grant| Outcome::of(grant.partitions, left)).collect();
     let (mut found, mut scratch, mut mark) = (Found::default(), Scratch::default(), asked.mark);
     let (mut stopped_at, mut why) = (changes.len(), None);
     for (number, data) in changes.iter().enumerate().skip(asked.start) {
@@ -216,8 +217,8 @@ impl Change<'_> {
     #[inline]
     fn is_unavailable(&self, column: &Column, slot: Slot) -> bool {
         matches!(column.spelling, Spelling::Text | Spelling::Zoned)
-            && slot.end - slot.body == UNAVAILABLE.len() as u32
             && !slot.is_null()
+            && slot.end - slot.body == UNAVAILABLE.len() as u32
             && slot.body(self.data) == UNAVAILABLE
     }
 
@@ -285,9 +286,14 @@ impl Change<'_> {
                 None => out.push(0),
                 Some((row, before)) => {
                     out.push(2);
-                    for one in &grant.shown {
-                        let slot = self.slot(&one.column, row, before)?;
-                        self.show(grant, one, slot, mask, out)?;
+                    for step in &grant.steps {
+                        match step {
+                            Step::Copy(run) => self.copy(run, row, before, out)?,
+                            Step::Show(one) => {
+                                let slot = self.slot(&one.column, row, before)?;
+                                self.show(grant, one, slot, mask, out)?;
+                            }
+                        }
                     }
                 }
             }
@@ -301,6 +307,28 @@ impl Change<'_> {
         }
         let value = (op != Op::Tombstone).then_some((value_start, out.len()));
         records.push(Record { op, change: self.number, key: (key_start, key_end), value });
+        Ok(())
+    }
+
+    /// Neighbours that stand in the change as they stand in a share topic.
+    #[inline]
+    fn copy(&self, run: &[Column], row: &[Slot], before: Option<&[Slot]>, out: &mut Vec<u8>) -> Result<(), Broken> {
+        let mut from = row[run[0].place].start as usize;
+        let mut to = from;
+        for column in run {
+            let slot = row[column.place];
+            if self.is_unavailable(column, slot) {
+                // what an update did not touch is taken from the row before, where it stands in the same way
+                out.extend_from_slice(&self.data[from..to]);
+                let earlier = self.slot(column, row, before)?;
+                out.extend_from_slice(&self.data[earlier.start as usize..earlier.end as usize]);
+                from = slot.end as usize;
+            } else if column.spelling.is_bounded() && !slot.is_null() {
+                column.spelling.read(slot.body(self.data))?;
+            }
+            to = slot.end as usize;
+        }
+        out.extend_from_slice(&self.data[from..to]);
         Ok(())
     }
 
@@ -332,7 +360,7 @@ impl Change<'_> {
             if spelling.is_bounded() {
                 spelling.read(slot.body(self.data))?;
             }
-            out.extend_from_slice(slot.whole(self.data));
+            out.extend_from_slice(slot.value(self.data));
             return Ok(());
         }
         let value = spelling.read(slot.body(self.data))?;
@@ -357,8 +385,15 @@ impl Op {
 }
 
 impl Outcome {
-    fn of(partitions: usize) -> Self {
-        Self { partitions: (0..partitions).map(|_| Partition::default()).collect(), ..Self::default() }
+    /// With room for as many records as there are changes, up to what costs nothing where few are delivered.
+    fn of(partitions: usize, changes: usize) -> Self {
+        let room = (changes / partitions).min(1_024);
+        let partition = |_| Partition {
+            bytes: Vec::with_capacity(room * 256),
+            records: Vec::with_capacity(room),
+            leaves: Vec::with_capacity(room),
+        };
+        Self { partitions: (0..partitions).map(partition).collect(), ..Self::default() }
     }
 
     /// Take back what change `number` has left.

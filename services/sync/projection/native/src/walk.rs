@@ -3,20 +3,23 @@
 use crate::avro::{Broken, Cursor, Read, Schema};
 use crate::plan::{Field, Kind, Origin, Part, Plan};
 
-/// Where a value stands in the change: from its first byte, from its content (a text's length left out), to its end.
-#[derive(Debug, Clone, Copy)]
+/// Where a field stands in the change: from the branch of its union (where it is one), from its value, from the value's
+/// content (a text's length left out), to its end.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Slot {
     pub start: u32,
+    value: u32,
     pub body: u32,
     pub end: u32,
 }
 
-pub const NULL: Slot = Slot { start: u32::MAX, body: u32::MAX, end: u32::MAX };
+/// Where the content of a null would be.
+const NOWHERE: u32 = u32::MAX;
 
 impl Slot {
     #[inline]
     pub fn is_null(&self) -> bool {
-        self.start == u32::MAX
+        self.body == NOWHERE
     }
 
     #[inline]
@@ -25,8 +28,8 @@ impl Slot {
     }
 
     #[inline]
-    pub fn whole<'a>(&self, data: &'a [u8]) -> &'a [u8] {
-        &data[self.start as usize..self.end as usize]
+    pub fn value<'a>(&self, data: &'a [u8]) -> &'a [u8] {
+        &data[self.value as usize..self.end as usize]
     }
 }
 
@@ -89,7 +92,7 @@ pub fn walk(plan: &Plan, data: &[u8], found: &mut Found) -> Read<()> {
 
 #[inline]
 fn row(fields: &[Field], schema: &Schema, cursor: &mut Cursor<'_>, slots: &mut Vec<Slot>) -> Read<()> {
-    slots.resize(fields.len(), NULL);
+    slots.resize(fields.len(), Slot::default());
     for (slot, field) in slots.iter_mut().zip(fields) {
         *slot = value(field, schema, cursor)?;
     }
@@ -98,13 +101,14 @@ fn row(fields: &[Field], schema: &Schema, cursor: &mut Cursor<'_>, slots: &mut V
 
 #[inline]
 fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>) -> Read<Slot> {
+    let start = cursor.at as u32;
     if let Some(null) = field.null
         && cursor.branch(2)? == null
     {
-        return Ok(NULL);
+        return Ok(Slot { start, value: start, body: NOWHERE, end: cursor.at as u32 });
     }
-    let start = cursor.at as u32;
-    let mut body = start;
+    let value = cursor.at as u32;
+    let mut body = value;
     match &field.kind {
         Kind::Varint => drop(cursor.long()?),
         Kind::Fixed(length) => drop(cursor.take(*length)?),
@@ -119,7 +123,7 @@ fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>) -> Read<Slot> 
         }
         Kind::Other(node) => cursor.skip(node, schema, 0)?,
     }
-    Ok(Slot { start, body, end: cursor.at as u32 })
+    Ok(Slot { start, value, body, end: cursor.at as u32 })
 }
 
 fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
