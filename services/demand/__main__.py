@@ -39,11 +39,12 @@ def main() -> None:
     def resource_changed(code: str, _: object) -> None:
         told.set()
         for one in waking:
-            one.resource_changed(code)
+            one.look_at_resource(code)
 
-    def decided() -> None:
+    def decided(resource: str | None) -> None:
+        # what it is about may have been withdrawn or graded higher while that mattered to nobody
         for one in waking:
-            one.wake()
+            one.look_at_resource(resource or "")
 
     resources = StateView(
         lambda: state_consumer(here, "demand", "demand.resources"),
@@ -86,6 +87,7 @@ def main() -> None:
         "identities": lambda: str(identities.failure) if identities.failure else None,
         "registers": lambda: followers[0].not_ready,
         "deliveries": lambda: followers[1].not_ready,
+        "demands": lambda: fulfilment.failure,
         "watches": lambda: ended(watches),
     }
     app = application("demand", checks)

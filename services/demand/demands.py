@@ -24,7 +24,7 @@ from services.demand.objecting import Registrar
 class Demands:
     """The demand side of an exchange: its database, what it tells the others, and what it knows of the catalogue.
 
-    `decided` is called after something was decided that the exchange must act on by itself.
+    `decided` is called, with the resource it is about, after a step that the exchange must perhaps act on by itself.
     """
 
     settings: Settings
@@ -34,7 +34,7 @@ class Demands:
     vault: Fernet
     registrar: Registrar
     resources: StateView[dict[str, Any]]
-    decided: Callable[[], None]
+    decided: Callable[[str | None], None]
 
     @property
     def desk(self) -> Desk:

@@ -47,7 +47,10 @@ class Follower(threading.Thread):
             except (KafkaException, OperationalError) as error:
                 self.not_ready = str(error)
                 log.warning("topic cannot be followed just now", topic=self._topic, reason=str(error))
-                stop.wait(1.0)
+            except Exception as failure:  # what cannot be taken in must be seen: nothing after it is read
+                self.not_ready = f"{self._topic}: {type(failure).__name__}"
+                log.exception("a record cannot be taken in", topic=self._topic)
+            stop.wait(1.0)
 
     def _follow(self) -> None:
         source = self._make_consumer()

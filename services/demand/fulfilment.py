@@ -9,7 +9,8 @@ has. Looking twice, or at old news, changes nothing: every step is taken from wh
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -48,26 +49,40 @@ class Fulfilment(threading.Thread):
         self._changing = threading.Lock()
         self._clocks_seen: datetime | None = None
         self._delivered: set[str] = set()
+        self.failure: str | None = None
+        self.failing: str | None = None
 
-    def wake(self) -> None:
-        """Something was decided: look now."""
-        self._told.set()
-
-    def resource_changed(self, code: str) -> None:
+    def look_at_resource(self, code: str) -> None:
+        """A resource has changed, or a step was taken that is about it: look now."""
         with self._changing:
             if self._changed is not None:
                 self._changed.add(code)
-        self.wake()
+        self._told.set()
 
     def run(self) -> None:
         while True:
             self._told.wait(_EVERY_SECONDS)
             self._told.clear()
+            self.failing = None
             try:
                 self.look(datetime.now(UTC))
             except (KafkaException, OperationalError) as error:
                 log.warning("demands cannot be looked after just now", reason=str(error))
                 self._told.wait(1.0)
+            self.failure = self.failing
+            if self.failure is not None:
+                self._told.wait(1.0)
+
+    def _each(self, demands: Iterable[str], do: Callable[[str], None]) -> None:
+        """Do something for each demand; one at which it fails unforeseen is told of, and keeps no other waiting."""
+        for demand_id in demands:
+            try:
+                do(demand_id)
+            except (KafkaException, OperationalError):
+                raise
+            except Exception as failure:  # what failed for one demand must be seen, and must not stop the others
+                self.failing = f"demand {demand_id}: {type(failure).__name__}"
+                log.exception("a demand cannot be looked after", demand=demand_id)
 
     def look(self, now: datetime) -> None:
         """Do all that is due by `now`. Raises KafkaException and OperationalError; what is left, next time."""
@@ -83,8 +98,7 @@ class Fulfilment(threading.Thread):
 
     def _provision(self, now: datetime) -> None:
         query = select(store.Demand.id).where(store.Demand.state == State.APPROVED.value)
-        for demand_id in self._some(query):
-            self._open(demand_id, now)
+        self._each(self._some(query), lambda demand_id: self._open(demand_id, now))
 
     def _open(self, demand_id: str, now: datetime) -> None:
         with self._demands.session() as session, session.begin():
@@ -129,12 +143,13 @@ class Fulfilment(threading.Thread):
             .join(grant_store.Grant, grant_store.Grant.id == store.Demand.grant)
             .where(store.Demand.state.in_(sorted(GRANTED)), grant_store.Grant.state != grants.State.ACTIVE)
         )
-        for demand_id in self._some(query):
-            with self._demands.session() as session, session.begin():
-                demand = session.get_one(store.Demand, demand_id, with_for_update=True)
-                grant = session.get_one(grant_store.Grant, demand.grant)
-                if demand.state not in GRANTED or grant.state == grants.State.ACTIVE:
-                    continue
+        self._each(self._some(query), lambda demand_id: self._follow_grant(demand_id, now))
+
+    def _follow_grant(self, demand_id: str, now: datetime) -> None:
+        with self._demands.session() as session, session.begin():
+            demand = session.get_one(store.Demand, demand_id, with_for_update=True)
+            grant = session.get_one(grant_store.Grant, demand.grant)
+            if demand.state in GRANTED and grant.state != grants.State.ACTIVE:
                 action = self._after_grant(demand, grant)
                 cases.take_by_rule(self._desk, session, demand, action, f"its grant is {grant.state}", now)
 
@@ -169,20 +184,21 @@ class Fulfilment(threading.Thread):
                 return
             query = query.where(store.Demand.resource.in_(changed))
         with self._demands.session() as session:
-            found = session.scalars(query).all()
-        for one in found:
-            resource = self._desk.resources(one.resource or "")
-            if resource is None:
-                self._step(one.id, Action.LOSE, "the resource is withdrawn", now)
-            elif demand_terms.is_higher(resource["grade"], one.grade):
-                self._step(one.id, Action.REOPEN, f"the resource is graded {resource['grade']}", now)
+            found = {one.id: one for one in session.scalars(query)}
+        self._each(found, lambda demand_id: self._follow_resource(found[demand_id], now))
+
+    def _follow_resource(self, one: store.Demand, now: datetime) -> None:
+        resource = self._desk.resources(one.resource or "")
+        if resource is None:
+            self._step(one.id, Action.LOSE, "the resource is withdrawn", now)
+        elif demand_terms.is_higher(resource["grade"], one.grade):
+            self._step(one.id, Action.REOPEN, f"the resource is graded {resource['grade']}", now)
 
     def _follow_time(self, now: datetime) -> None:
         query = select(store.Demand.id).where(
             store.Demand.until <= now, store.Demand.state.not_in([*sorted(ENDED), State.DRAFT.value])
         )
-        for demand_id in self._some(query):
-            self._step(demand_id, Action.LAPSE, "its end is reached", now)
+        self._each(self._some(query), lambda demand_id: self._step(demand_id, Action.LAPSE, "its end is reached", now))
 
     def _step(self, demand_id: str, action: Action, why: str, now: datetime) -> None:
         with self._demands.session() as session, session.begin():
@@ -207,13 +223,16 @@ class Fulfilment(threading.Thread):
             .order_by(store.DemandClock.due_on)
         )
         with self._demands.session() as session:
-            found = session.execute(query).all()
-        for clock_id, demand_id in found:
-            with self._demands.session() as session, session.begin():
-                # whoever takes a step locks the demand first, so this does, too
-                demand = session.get_one(store.Demand, demand_id, with_for_update=True)
-                row = session.get_one(store.DemandClock, clock_id, with_for_update=True)
-                self._look_at_clock(session, demand, row, now)
+            found = [(clock, demand) for clock, demand in session.execute(query)]
+        for clock, demand in found:
+            self._each([demand], lambda demand_id, clock=clock: self._look_at(demand_id, clock, now))  # type: ignore[misc]
+
+    def _look_at(self, demand_id: str, clock: uuid.UUID, now: datetime) -> None:
+        with self._demands.session() as session, session.begin():
+            # whoever takes a step locks the demand first, so this does, too
+            demand = session.get_one(store.Demand, demand_id, with_for_update=True)
+            row = session.get_one(store.DemandClock, clock, with_for_update=True)
+            self._look_at_clock(session, demand, row, now)
 
     def _look_at_clock(self, session: Session, demand: store.Demand, row: store.DemandClock, now: datetime) -> None:
         facts = {"clock": row.clock, "due_on": row.due_on.isoformat() if row.due_on else ""}

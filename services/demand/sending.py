@@ -265,10 +265,10 @@ class Sender(threading.Thread):
     def _lease(self, dispatch_id: int, now: datetime) -> Letter | None:
         """The letter of a dispatch, which nobody else sends for a minute; None where it is nobody's business now."""
         with self._session() as session, session.begin():
-            dispatch = session.get_one(store.Dispatch, dispatch_id, with_for_update={"skip_locked": True})
-            subscription = session.get_one(store.Subscription, dispatch.subscription)
-            if dispatch.next_at is None or dispatch.next_at > now:
+            dispatch = session.get(store.Dispatch, dispatch_id, with_for_update={"skip_locked": True})
+            if dispatch is None or dispatch.next_at is None or dispatch.next_at > now:
                 return None
+            subscription = session.get_one(store.Subscription, dispatch.subscription)
             if subscription.ended_at is not None:
                 dispatch.next_at, dispatch.failure = None, "the subscription has ended"
                 return None
@@ -283,6 +283,9 @@ class Sender(threading.Thread):
         except NotSent as error:
             failure = str(error)
             log.info("notice not sent", dispatch=dispatch_id, reason=failure)
+        except Exception as error:  # a fault of ours must not be tried again for ever, nor lie unseen
+            failure = f"not sent: {type(error).__name__}"
+            log.exception("a notice cannot be sent", dispatch=dispatch_id)
         finally:
             with self._lock:
                 self._busy.discard(subscription)

@@ -100,6 +100,8 @@ def stop(session: Session, demand: store.Demand, clocks: Iterable[Clock], now: d
             row.stretches = _kept(domain.pause(stretches_of(row), day_of(now)))
             row.closed_at = now
             mark(session, row, "stopped", now)
+    # one of a kind is open at a time: what is stopped is so before another of its kind is started
+    session.flush()
 
 
 def pause(session: Session, demand: store.Demand, now: datetime) -> None:

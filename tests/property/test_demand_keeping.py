@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import select
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -21,7 +23,7 @@ from services.demand import demand_store as store
 from services.demand import store as grant_store
 from services.demand.cases import Desk, Given
 from services.demand.demands import Demands
-from services.demand.domain.demand import Action, State
+from services.demand.domain.demand import ENDED, GRANTED, Action, State
 from services.demand.events import Publisher
 from services.demand.following import keep_position, position
 from services.demand.fulfilment import Fulfilment
@@ -75,6 +77,13 @@ class Office:
             broker = self
 
         return Fulfilment(cast(Demands, Side()), self.desk)
+
+    def look(self, now: datetime, fulfilment: Fulfilment | None = None) -> None:
+        """What the exchange does by itself at `now`; nothing of it may fail."""
+        watching = fulfilment or self.fulfilment
+        watching.look(now)
+        watching.look_at_clocks(now)
+        assert watching.failing is None
 
     def make_share_topic(self, topic: str) -> None:
         pass
@@ -186,7 +195,7 @@ def test_an_emergency_whose_papers_never_come_ends_by_itself(office: Office) -> 
     demand = office.drafts(MONDAY, emergency=need, until=day(200), legal_basis=None)
     office.step(demand, APPLICANT, Action.SUBMIT, MONDAY)
     fulfilment = office.fulfilment
-    fulfilment.look(MONDAY)
+    office.look(MONDAY, fulfilment)
     granted = office.read(demand)
     assert (granted.state, granted.papers) == ("provisioning", "due") and granted.grant is not None
     for offset in range(8):
@@ -235,7 +244,7 @@ def test_manifests_that_come_again_late_or_of_nobody_change_nothing(office: Offi
     demand = office.in_review(MONDAY)
     office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     fulfilment = office.fulfilment
-    fulfilment.look(MONDAY)
+    office.look(MONDAY, fulfilment)
     grant = office.read(demand).grant or ""
 
     def delivered(*grants: str, by: Fulfilment = fulfilment) -> None:
@@ -257,7 +266,7 @@ def test_a_batch_that_failed_is_taken_again(office: Office) -> None:
     demand = office.in_review(MONDAY)
     office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     fulfilment = office.fulfilment
-    fulfilment.look(MONDAY)
+    office.look(MONDAY, fulfilment)
     grant = office.read(demand).grant or ""
     with office.session() as session:
         fulfilment.delivered(session, cast(Any, [Manifest(grant)]))
@@ -286,14 +295,14 @@ def test_a_contract_that_shrank_is_not_exceeded(office: Office) -> None:
     with pytest.raises(Problem) as refused:
         office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     assert (refused.value.status, refused.value.slug) == (409, "contract-exceeded")
-    office.fulfilment.look(MONDAY)
+    office.look(MONDAY)
     again = office.read(approved)
     assert (again.state, again.grant, again.approvals) == ("in_review", None, [])
     del office.resources["population"]
     with pytest.raises(Problem) as refused:
         office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     assert (refused.value.status, refused.value.slug) == (409, "resource-withdrawn")
-    office.fulfilment.look(MONDAY)
+    office.look(MONDAY)
     assert {office.read(one).state for one in (demand, approved)} == {"accepted"}
 
 
@@ -303,10 +312,65 @@ def test_a_grade_that_rose_asks_for_a_second_person(office: Office) -> None:
     with pytest.raises(Problem) as refused:
         office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     assert (refused.value.status, refused.value.slug) == (409, "resource-regraded")
-    office.fulfilment.look(MONDAY)
+    office.look(MONDAY)
     office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     with pytest.raises(Problem) as refused:
         office.step(demand, SUPPLIER, Action.APPROVE, MONDAY)
     assert refused.value.slug == "same-person"
     office.step(demand, AUTHORITY, Action.APPROVE, MONDAY)
     assert office.read(demand).state == State.APPROVED
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 200), st.sampled_from([0, 0, 0, 1, 2, 5, 12])), min_size=3, max_size=12)
+GIVEN = {
+    "reason": "理由", "legal_basis": "某法", "defects": [{"pointer": "/purpose", "detail": "不明"}], "rating": 4,
+    "supplier": "public_security", "resource": "population", "items": ["id"],
+}  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(grade=st.sampled_from(["general", "important"]), emergency=st.booleans(), steps=STEPS)
+def test_whatever_is_done_what_is_kept_agrees(
+    office: Office, grade: str, emergency: bool, steps: list[tuple[int, int]]
+) -> None:
+    """Any of the steps that one of the parties is offered, with days in between: the books agree after each."""
+    office.resources["population"] = {**RESOURCE, "grade": grade}
+    with office.session() as session, session.begin():
+        # what other examples left would be looked after, too
+        session.execute(text("truncate demand.demands, demand.grants cascade"))
+        session.merge(store.DepartmentName(slug="public_security", name="公安局", name_en="Police"))
+    more: dict[str, Any] = (
+        {"emergency": {"responsible": "周", "reason": "台风"}, "until": day(400)} if emergency else {}
+    )
+    demand_id, now, fulfilment = office.drafts(MONDAY, **more), MONDAY, office.fulfilment
+    for choice, days in steps:
+        now += timedelta(days=days)
+        kept = office.read(demand_id)
+        offered = [(who, one) for who in (APPLICANT, SUPPLIER, AUTHORITY) for one in cases.open_to(who, kept)]
+        if offered:
+            try:
+                office.step(demand_id, *offered[choice % len(offered)], now, **GIVEN)
+            except Problem as refused:
+                assert (refused.status in (403, 409, 422) and emergency) or grade == "important", refused
+        office.look(now, fulfilment)
+        require_agreement(office, demand_id)
+
+
+def require_agreement(office: Office, demand_id: str) -> None:
+    demand = office.read(demand_id)
+    with office.session() as session:
+        steps = session.scalars(select(store.Step).where(store.Step.demand == demand_id).order_by(store.Step.id)).all()
+        clocks = session.scalars(select(store.DemandClock).where(store.DemandClock.demand == demand_id)).all()
+        grants = session.scalars(select(grant_store.Grant).where(grant_store.Grant.thread == demand.thread)).all()
+    at = State.DRAFT.value
+    for one in steps:
+        assert one.source == at
+        at = one.target
+    assert demand.state == at, "the steps lead to where the demand is"
+    running = [one for one in clocks if one.closed_at is None]
+    assert not (demand.state in ENDED and running), "nobody waits for what has ended"
+    assert len({one.clock for one in running}) == len(running)
+    assert demand.clock in {one.clock for one in running} | {None}
+    active = [one.id for one in grants if one.state == "active"]
+    assert active == ([demand.grant] if demand.state in GRANTED else []), "data flows exactly where it may"
+    assert sum(one.action == "return" for one in steps) <= 1

@@ -30,6 +30,8 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
         "TONGSHU_CDC_POLL_MILLISECONDS": "50",
         "TONGSHU_MOUNT_WATCH_SECONDS": "3",
         "TONGSHU_TRACKING_LOOK_SECONDS": "2",
+        # webhooks of tests are on this machine
+        "TONGSHU_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }
     command = Tongshu(tmp_path_factory.mktemp("shared") / "home", slower)
     command.must("up", "--samples")

@@ -261,7 +261,7 @@ def router(demands: Demands) -> APIRouter:
             cases.take(demands.desk, session, viewer, found, form.action, form.given(), now())
             session.flush()
             answer = _answer(session, viewer, found, response)
-        demands.decided()
+        demands.decided(answer.resource)
         return answer
 
     @routes.get("/{demand_id}/steps")

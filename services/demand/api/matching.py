@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from openpyxl import Workbook
 from sqlalchemy import Select, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from services.core.forms import Slug, Strict
 from services.core.identity import Anyone
@@ -73,7 +73,8 @@ def _chosen(
     overdue: Annotated[bool | None, Query()] = None,
     due_until: Annotated[date | None, Query(description="Due on this day or before.")] = None,
 ) -> Select[store.Demand]:
-    query = select(store.Demand).where(store.Demand.submitted_at.is_not(None))
+    line = [getattr(store.Demand, name) for name in LineOut.model_fields]
+    query = select(store.Demand).options(load_only(*line)).where(store.Demand.submitted_at.is_not(None))
     if department is not None:
         query = query.where(or_(store.Demand.department == department, store.Demand.supplier == department))
     if supplier is not None:

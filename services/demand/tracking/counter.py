@@ -3,7 +3,7 @@
 Guarantee: counts and offsets are one Postgres transaction. The row of a partition is locked while it is counted, and
 what lies before the offset that it holds is passed over: so a worker that was killed, replaced or is two for a moment
 counts nothing twice and leaves nothing out. A manifest counts by its number too, so that even a log that is read again
-from its beginning gives the same numbers (docs/decisions/0006-tracking.md).
+from its beginning gives the same numbers (docs/decisions/0008-tracking.md).
 """
 
 from __future__ import annotations

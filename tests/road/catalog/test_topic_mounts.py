@@ -295,7 +295,7 @@ def test_what_a_topic_has_not_is_refused_plainly(town: Town, place: Place) -> No
     tag = api.get(f"/resources/{code}").headers["ETag"]
     form = {"kind": "topic", "system": SYSTEM}
     for wrong, pointer in (({**form, "table": "t"}, "/table"), ({"system": SYSTEM, "table": "t"}, "/schema"),
-                           ({**form, "kind": "api"}, "/kind")):  # fmt: skip
+                           ({**form, "kind": "api"}, "/upstream")):  # fmt: skip
         answer = api.put(path, wrong, if_match=tag)
         assert answer.status_code == 422 and [one["pointer"] for one in answer.json()["errors"]] == [pointer]
     table = town.table({"id": "text"})

@@ -191,9 +191,12 @@ def test_a_resource_that_goes_or_rises_takes_the_demand_back(bureau: Bureau) -> 
     bureau.second.takes(reopened, "approve")
     anew = bureau.applicant.awaits(reopened, "delivering")
     assert anew["grant"] != reopened["grant"], "what was decided anew is another grant, within the same demand"
+    early = bureau.applicant.submits(resource=table.code)
     bureau.exchange.ask("POST", "catalog", f"/resources/{table.code}/steps", {"action": "withdraw", "reason": "停用"})
     lost = bureau.applicant.awaits(demands[0], "accepted")
     assert (lost["resource"], lost["supplier"], lost["clock"]) == (None, None, "match")
+    bureau.authority.takes(early, "accept")
+    assert bureau.applicant.awaits(early, "accepted")["resource"] is None, "it was withdrawn before anybody looked"
     late = bureau.applicant.step(bureau.applicant.drafts(resource=table.code), "submit")
     assert [one["pointer"] for one in late.json()["errors"]] == ["/resource"]
 

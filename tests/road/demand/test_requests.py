@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import io
+import json
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import openpyxl
 
@@ -95,3 +104,57 @@ def test_urging_climbs_and_is_told(bureau: Bureau) -> None:
     read = bureau.supplier.api.put(f"/notices/{mine[0]['id']}/read", None)
     assert read.status_code == 200 and read.json()["read_at"] is not None
     assert bureau.applicant.api.put(f"/notices/{mine[0]['id']}/read", None).status_code == 404
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """The address of a server, and what was posted to it."""
+    posted: list[tuple[dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            posted.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", posted
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_notices_come_to_a_webhook_signed(bureau: Bureau) -> None:
+    api = bureau.applicant.api
+    closed = api.post("/subscriptions", {"kind": "webhook", "target": "https://169.254.169.254/latest"})
+    assert closed.status_code == 422 and closed.json()["errors"][0]["pointer"] == "/target"
+    with webhook() as (url, posted):
+        made = api.must(api.post("/subscriptions", {"kind": "webhook", "target": url}), 201)
+        demand = bureau.applicant.submits(resource=bureau.unconditional.code)
+        kinds = {"demand_approved", "demand_provisioned", "demand_delivering"}
+
+        def told() -> set[str]:
+            letters = [json.loads(body) for _, body in posted]
+            return {one["kind"] for one in letters if one["demand"] == demand["id"]}
+
+        eventually(told, lambda found: found == kinds, "all notices at the webhook")
+        headers, body = posted[0]
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        key = base64.b64decode(made["secret"].removeprefix("whsec_"))
+        digest = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{digest}"
+        path = f"/subscriptions/{made['id']}"
+        assert bureau.supplier.api.request("DELETE", path).status_code == 404
+        api.must(api.request("DELETE", path))
+        dispatches = api.must(api.get(f"{path}/dispatches", limit=500))["items"]
+        assert all(one["delivered_at"] and one["attempts"] == 1 for one in dispatches) and len(dispatches) >= 3
+        count = len(posted)
+        bureau.applicant.takes(bureau.applicant.awaits(demand, "delivering"), "withdraw")
+        assert api.must(api.get(f"{path}/dispatches", limit=500))["items"] == dispatches and len(posted) == count
+    assert all("secret" not in one for one in api.must(api.get("/subscriptions")))
