@@ -9,7 +9,15 @@ from infra.embedded.relock import closure
 from infra.embedded.toolchain import tools_folder
 
 _COMPLETE = ".complete"
-_PROVIDED = ["org.apache.kafka", "org.slf4j", "com.github.luben", "org.lz4", "org.xerial.snappy"]
+# Jackson finds its modules by itself, and would find the worker's: there may be only one of it
+_PROVIDED = [
+    "com.fasterxml.jackson.core",
+    "org.apache.kafka",
+    "org.slf4j",
+    "com.github.luben",
+    "org.lz4",
+    "org.xerial.snappy",
+]
 _JDBC_SINK = "io.debezium:debezium-connector-jdbc:3.5.0.Final"
 
 

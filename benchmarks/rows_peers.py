@@ -4,8 +4,6 @@
 answers everything with WHAT.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,18 +92,22 @@ class _Bench:
             producer.flush()
         return topic, records
 
-    def time(self, table: str, rows: int) -> float:
-        """Records a second, from the first batch in `table` to the last."""
+    def time(self, table: str, rows: int, check: Callable[[], None] = lambda: None) -> float:
+        """Records a second, from the first batch in `table` to the last; `check` raises when they will not come."""
         first = sql.SQL("select from {} where id = %s").format(sql.Identifier(table))
         last = sql.SQL("select from {} where id = %s and visits < 0").format(sql.Identifier(table))
-        self._await(first, _key(0))
+        self._await(first, _key(0), check)
         begun = time.monotonic()
-        self._await(last, _key(rows - 1))
+        self._await(last, _key(rows - 1), check)
         return (2 * rows - min(BATCH, rows)) / (time.monotonic() - begun)
 
-    def _await(self, query: sql.Composed, key: str) -> None:
+    def _await(self, query: sql.Composed, key: str, check: Callable[[], None]) -> None:
         until = time.monotonic() + _PATIENCE_SECONDS
+        next_check = time.monotonic() + 1.0
         while time.monotonic() < until:
+            if time.monotonic() > next_check:
+                check()
+                next_check += 1.0
             try:
                 if self.connection.execute(query, (key,)).fetchone() is not None:
                     return
@@ -351,11 +355,13 @@ def _by_sink(bench: _Bench, sink: httpx.Client, topic: str, rows: int) -> tuple[
     answer = sink.put(f"/connectors/{table}/config", json=config)
     if answer.is_error:
         raise AssertionError(f"Connect refuses the sink: {answer.text}")
+
+    def check() -> None:
+        told = sink.get(f"/connectors/{table}/status").json()
+        if any(task["state"] == "FAILED" for task in told.get("tasks", ())):
+            raise AssertionError(f"the sink has failed: {json.dumps(told)[:3_000]}")
+
     try:
-        return bench.time(table, rows), bench.digest(table)
-    except AssertionError as error:
-        raise AssertionError(
-            f"{error}: {json.dumps(sink.get(f'/connectors/{table}/status').json())[:3_000]}"
-        ) from error
+        return bench.time(table, rows, check), bench.digest(table)
     finally:
         sink.delete(f"/connectors/{table}")

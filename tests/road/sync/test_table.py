@@ -275,6 +275,31 @@ def test_a_grant_reaches_no_secret_but_a_connection_string(town: Town, source: T
     assert secret in why and town.exchange.home.secret("operator_token") not in why
 
 
+def test_how_a_table_stands_is_its_department_s_and_the_operators_affair(
+    town: Town, source: Table, office: Office
+) -> None:
+    grant = granted(town, source, office, "permitted")
+    url = f"{town.exchange.url('table')}/tables/{grant['id']}"
+    cases = {
+        ("civil_affairs", "consumer"): 200,
+        ("medical_insurance", "consumer"): 404,
+        ("public_security", "provider"): 403,
+        (None, "ops"): 200,
+        (None, "auditor"): 200,
+    }
+    for (department, role), status in cases.items():
+        form = {"name": f"t-{uuid.uuid4().hex[:6]}", "department": department, "roles": [role]}
+        token = town.exchange.ask("POST", "catalog", "/tokens", form)["token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        eventually(
+            lambda: httpx.get(url, headers=headers).status_code,  # noqa: B023
+            lambda told: told == status,  # noqa: B023
+            f"{role} of {department}",
+            10,
+        )
+    assert httpx.get(url).status_code == 401
+
+
 def test_a_table_that_the_exchange_did_not_make_is_left_alone(town: Town, source: Table, office: Office) -> None:
     office.run("create table theirs (id text primary key, n bigint)")
     office.run("insert into theirs values ('mine', 1)")
