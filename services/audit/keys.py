@@ -7,7 +7,7 @@ exchange's secret nobody can look one up. Offsets are kept with the rows, in one
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b, sha256
 from typing import Any
 
@@ -31,7 +31,9 @@ _BATCH = 20_000
 _EVERY_SECONDS = 2.0
 _HEADER_BYTES = 5
 
-COPY_KEYS = 'copy audit.key_places (hash, "partition", "offset") from stdin'
+# a topic that was lost and made again begins anew with its offsets: a key may then be where it was before
+_ADD_KEYS = """insert into audit.key_places (hash, "partition", "offset")
+    select * from unnest(%s::bigint[], %s::int[], %s::bigint[]) on conflict do nothing"""
 
 
 def secret_of(settings: Settings) -> bytes:
@@ -119,7 +121,7 @@ class KeyIndex(threading.Thread):
             else:
                 keys.append((hash_of(self._secret, topic, message.key() or b""), partition, offset))
         if keys:
-            copy_keys(session, keys)
+            add_keys(session, keys)
         if manifests:
             session.execute(insert(Manifest).on_conflict_do_nothing(), manifests)
         moved = insert(Cursor).values([{"name": name, "next": end} for name, end in ends.items()])
@@ -137,12 +139,10 @@ class KeyIndex(threading.Thread):
         return [{name: one[name] for name in names} | {"manifest": offset} for one in targets]
 
 
-def copy_keys(session: Session, keys: Iterable[tuple[int, int, int]]) -> None:
-    """Add places of keys that are not there yet."""
-    raw: Any = session.connection().connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(COPY_KEYS) as copy:
-        for row in keys:
-            copy.write_row(row)
+def add_keys(session: Session, keys: Sequence[tuple[int, int, int]]) -> None:
+    """Add places of keys, as far as they are not there yet."""
+    columns = tuple(list(column) for column in zip(*keys, strict=True))
+    session.connection().exec_driver_sql(_ADD_KEYS, columns)
 
 
 def places_of(session: Session, secret: bytes, topic: str, key: bytes) -> list[tuple[int, int]]:
