@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,11 @@ class Shop:
 
     def kill(self, part: str) -> None:
         """kill -9 a part and wait until another process of it is well."""
-        old = self.parts()[part]["pid"]
-        os.kill(old, signal.SIGKILL)
+        # the end of another part may just be ending this one by itself
+        whole = eventually(lambda: self.parts()[part], lambda now: now["state"] == "healthy", f"{part} before", 90)
+        old = whole["pid"]
+        with suppress(ProcessLookupError):
+            os.kill(old, signal.SIGKILL)
         eventually(
             lambda: self.parts()[part],
             lambda now: now["pid"] not in (None, old) and now["state"] == "healthy",
