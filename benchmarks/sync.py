@@ -266,7 +266,8 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
     before, begun = sum(process.cpu_times()[:2]), time.monotonic()
     for start in range(0, len(changes), 10_000):
         some: list[Any] = [{"key": key, "value": value} for key, value in changes[start : start + 10_000]]
-        producer.produce_batch(_CHANGE_TOPIC, some)
+        # into one partition, so that one reader can copy the same and find deliveries in the order of the changes
+        producer.produce_batch(_CHANGE_TOPIC, some, partition=0)
         while len(producer) > 50_000:
             producer.poll(0.01)
     producer.flush()
