@@ -27,10 +27,11 @@ from services.catalog.domain.resource import MountKind, mount_of, terms_of
 from services.catalog.domain.upstream import read, upstream_of
 from services.catalog.filedrop import Target, fill
 from services.catalog.publication import code_lists, make_topic
-from services.catalog.upstream import Answer, UpstreamFailed, Validators, ask, networks_of
+from services.catalog.upstream import Answer, UpstreamFailed, Validators, ask
 from services.core.avro import RegistryUnavailable
 from services.core.calendar import PLACE
 from services.core.problems import Problem, joined
+from services.core.reach import networks_of
 from services.core.words import Words
 
 log = structlog.get_logger()

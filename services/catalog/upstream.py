@@ -8,7 +8,6 @@ and time and size are bounded.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import socket
 import time
@@ -20,6 +19,7 @@ from typing import Any, NoReturn
 import httpx
 
 from services.catalog.domain.upstream import PagingKind, Unreadable, Upstream, next_parameter, rows_in
+from services.core.reach import Address, Network, addresses_of, is_opened, is_public
 from services.core.words import Words
 
 MAX_BYTES = 64 * 1024**2
@@ -29,9 +29,6 @@ _WHOLE_SECONDS = 300.0
 _TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 _MAX_REDIRECTS = 3
 _AGENT = "tongshu-catalogue"
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class UpstreamFailed(Exception):
@@ -61,11 +58,6 @@ class Answer:
     pages: int
     whole: bool
     validators: Validators = Validators()
-
-
-def networks_of(text: str) -> list[Network]:
-    """The networks of a setting: blocks in CIDR notation between commas; raises ValueError."""
-    return [ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip()]
 
 
 def ask(
@@ -204,23 +196,16 @@ def checked_address(
 ) -> Address:
     """The address to connect to; raises UpstreamFailed unless all that the name leads to may be reached."""
     try:
-        found = resolve(url.host, url.port or 0, type=socket.SOCK_STREAM)
+        addresses = addresses_of(url.host, url.port or 0, resolve)
     except (OSError, UnicodeError) as error:
         raise UpstreamFailed(Words(f"its name {url.host} is not known", f"域名 {url.host} 无法解析")) from error
-    addresses = [_plain(ipaddress.ip_address(one[4][0].partition("%")[0])) for one in found]
     for address in addresses:
-        public = address.is_global and not address.is_multicast
-        if not public and not any(address in network for network in allowed if network.version == address.version):
+        if not is_public(address) and not is_opened(address, allowed):
             _fail(
                 f"{address} is in a private network that the exchange is not allowed to reach",
                 f"{address} 属于未获准访问的内部网络",
             )
     return addresses[0]
-
-
-def _plain(address: Address) -> Address:
-    """An IPv4 address in IPv6's clothes is judged as what it is."""
-    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
 
 
 def url_of(text: str) -> httpx.URL:

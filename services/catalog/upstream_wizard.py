@@ -14,10 +14,11 @@ from services.catalog.domain.mapping import Proposal, propose
 from services.catalog.domain.mount import Column, handling_defects, may_be_mounted
 from services.catalog.domain.resource import Terms
 from services.catalog.domain.upstream import Upstream, columns_of, field_of, mapping_defects, pointer_to, read
-from services.catalog.upstream import Answer, Network, ask
+from services.catalog.upstream import Answer, ask
 from services.catalog.wizard import SAMPLE_ROWS, SHOWN_ROWS, RuleTried, Shown, masked, try_rules
 from services.core import quality
 from services.core.defects import Defect
+from services.core.reach import Network
 from services.core.words import Words
 
 _PAGES = 2

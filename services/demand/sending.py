@@ -35,6 +35,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from services.core import reach
 from services.core.settings import Settings
 from services.core.words import Words
 from services.demand import demand_store as store
@@ -46,10 +47,10 @@ DEADLINE_SECONDS = 10.0
 # after the nth failed attempt; after the last there is no other
 BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 3_600, 21_600))
 _EVERY_SECONDS = 1.0
+Resolve = Callable[[str, int], list[reach.Address]]
 _AT_ONCE = 8
 _LEASE = timedelta(seconds=60)
 
-IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 # addresses that stand for others: what is behind them is what counts, and cannot be known
 _TRANSLATED = tuple(ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
 
@@ -124,33 +125,22 @@ def _mail_defects(target: str, settings: Settings) -> list[Words]:
     return found
 
 
-def may_reach(address: IP, scheme: str, settings: Settings) -> bool:
+def may_reach(address: reach.Address, scheme: str, settings: Settings) -> bool:
     """Whether a webhook may be there. Networks that the setting opens may be reached without TLS, too."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return may_reach(address.ipv4_mapped, scheme, settings)
-        if any(address in one for one in _TRANSLATED):
-            return False
-    opened = [ipaddress.ip_network(one.strip()) for one in settings.webhook_networks.split(",") if one.strip()]
-    if any(address in network for network in opened):
-        return True
-    return scheme == "https" and address.is_global and not address.is_multicast
+    if any(address in one for one in _TRANSLATED):
+        return False
+    opened = reach.is_opened(address, reach.networks_of(settings.webhook_networks))
+    return opened or (scheme == "https" and reach.is_public(address))
 
 
-def look_up(host: str, port: int) -> list[IP]:
-    """All addresses of a name; raises NotSent."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise NotSent("the name of the host is not known") from error
-    return list(dict.fromkeys(ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found))
-
-
-def post(letter: Letter, settings: Settings, resolve: Callable[[str, int], list[IP]] = look_up) -> None:
+def post(letter: Letter, settings: Settings, resolve: Resolve = reach.addresses_of) -> None:
     """Post a letter to its webhook; raises NotSent unless it is taken (2xx)."""
     parts = urlsplit(letter.target)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = resolve(host, port)
+    try:
+        addresses = resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        raise NotSent("the name of the host is not known") from error
     # all of them: one that is allowed beside one that is not is how somebody would try it
     if not addresses or not all(may_reach(one, parts.scheme, settings) for one in addresses):
         raise NotSent("the host has an address that may not be reached")
@@ -171,7 +161,7 @@ def post(letter: Letter, settings: Settings, resolve: Callable[[str, int], list[
         raise NotSent(f"the connection failed: {type(error).__name__}") from error
 
 
-def _exchange(parts: SplitResult, address: IP, port: int, body: bytes, headers: dict[str, str]) -> None:
+def _exchange(parts: SplitResult, address: reach.Address, port: int, body: bytes, headers: dict[str, str]) -> None:
     late = threading.Event()
     with socket.create_connection((str(address), port), DEADLINE_SECONDS) as plain:
 

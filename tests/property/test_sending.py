@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from infra.embedded.scratch import scratch_database
 from services.core.db import sessions
+from services.core.reach import Address
 from services.core.settings import Settings
 from services.demand import cases, sending
 from services.demand import demand_store as store
@@ -136,7 +137,7 @@ def test_no_address_inside_may_be_reached(tmp_path: Path, address: str) -> None:
 
 
 @given(st.ip_addresses())
-def test_only_what_is_global_is_open_and_only_with_tls(address: sending.IP) -> None:
+def test_only_what_is_global_is_open_and_only_with_tls(address: Address) -> None:
     closed = Settings()
     assert not may_reach(address, "http", closed)
     mapped = getattr(address, "ipv4_mapped", None) or address
@@ -155,7 +156,7 @@ def test_what_is_no_address_is_refused_when_it_is_given(target: str) -> None:
 def test_the_connection_goes_to_the_address_that_was_checked(here: Settings) -> None:
     asked: list[str] = []
 
-    def rebinding(host: str, port: int) -> list[sending.IP]:
+    def rebinding(host: str, port: int) -> list[Address]:
         asked.append(host)
         return [LOOPBACK] if len(asked) == 1 else [ipaddress.ip_address("10.0.0.1")]
 

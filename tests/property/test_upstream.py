@@ -26,7 +26,8 @@ from services.catalog.domain.upstream import (
     read,
     rows_in,
 )
-from services.catalog.upstream import UpstreamFailed, checked_address, networks_of
+from services.catalog.upstream import UpstreamFailed, checked_address
+from services.core.reach import networks_of
 from tests.property.test_drop import TERMS, ZONE, rows
 
 names = st.text(max_size=5)

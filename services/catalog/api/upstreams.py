@@ -16,7 +16,7 @@ from services.catalog.catalogue import Catalogue, now
 from services.catalog.domain.resource import Terms, terms_of
 from services.catalog.domain.upstream import Paging, PagingKind, Upstream, upstream_of
 from services.catalog.publication import code_lists, draft_of
-from services.catalog.upstream import UpstreamFailed, networks_of, url_of
+from services.catalog.upstream import UpstreamFailed, url_of
 from services.catalog.upstream_wizard import ApiPreview, look
 from services.core import quality
 from services.core.calendar import PLACE
@@ -25,6 +25,7 @@ from services.core.forms import Slug, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Provider
 from services.core.problems import Problem, language_of, refuse
+from services.core.reach import networks_of
 from services.core.words import Words
 
 Pointer = Annotated[str, Field(max_length=500, pattern=r"^(/([^~/]|~[01])*)*$", examples=["/data/list"])]
