@@ -136,8 +136,8 @@ impl<'a> Cursor<'a> {
                     self.skip(field, schema, depth + 1)?;
                 }
             }
-            Node::Array(item) => self.skip_blocks(schema, depth, |cursor| cursor.skip(item, schema, depth + 1))?,
-            Node::Map(item) => self.skip_blocks(schema, depth, |cursor| {
+            Node::Array(item) => self.skip_blocks(|cursor| cursor.skip(item, schema, depth + 1))?,
+            Node::Map(item) => self.skip_blocks(|cursor| {
                 cursor.text()?;
                 cursor.skip(item, schema, depth + 1)
             })?,
@@ -146,7 +146,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn skip_blocks(&mut self, _: &Schema, _: usize, mut one: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
+    fn skip_blocks(&mut self, mut one: impl FnMut(&mut Self) -> Read<()>) -> Read<()> {
         loop {
             let mut count = self.long()?;
             if count == 0 {

@@ -48,7 +48,7 @@ impl Projection {
 
     /// Project `changes` (wire format, all of this schema) from number `start` on.
     #[pyo3(signature = (changes, start, mark, now_us, catching_up, *, leaves = true))]
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // as Python calls it
     fn run(
         &self,
         py: Python<'_>,

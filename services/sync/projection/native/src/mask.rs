@@ -44,9 +44,9 @@ impl Mask {
         })
     }
 
-    /// Whether the mask fits values like this one; the plan has checked it against the item's type.
-    ///
     /// Writes what is shown of `value`, in Avro and without the branch of its union. `scratch` is for the work only.
+    ///
+    /// The plan has seen to it that the mask fits the value (`fits`).
     pub fn put(&self, value: &Value<'_>, key: &Key, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
         scratch.clear();
         match self {
@@ -57,7 +57,7 @@ impl Mask {
             Self::Region(kept) => {
                 let text = text(value);
                 let end = text.char_indices().nth(*kept).map_or(text.len(), |(at, _)| at);
-                scratch.extend_from_slice(text[..end].as_bytes());
+                scratch.extend_from_slice(&text.as_bytes()[..end]);
                 let shown = text[..end].chars().count();
                 scratch.resize(scratch.len() + 6usize.saturating_sub(shown), b'0');
             }
@@ -81,7 +81,7 @@ impl Mask {
         put_bytes(out, scratch);
     }
 
-    /// Whether values of these spellings can stand under the mask, as `services.core.masks` has it.
+    /// Whether values of an item of this type can stand under the mask, as `services.core.masks` has it.
     pub fn fits(&self, item_type: &str) -> bool {
         match self {
             Self::Keep { .. } | Self::Region(_) => item_type == "string",
@@ -113,11 +113,11 @@ fn keep(text: &str, first: usize, last: usize, fill: char, out: &mut Vec<u8>) {
     let mut encoded = [0; 4];
     let fill = fill.encode_utf8(&mut encoded).as_bytes();
     let at = |count: usize| text.char_indices().nth(count).map_or(text.len(), |(at, _)| at);
-    out.extend_from_slice(text[..at(head)].as_bytes());
+    out.extend_from_slice(&text.as_bytes()[..at(head)]);
     for _ in 0..length - head - tail {
         out.extend_from_slice(fill);
     }
-    out.extend_from_slice(text[at(length - tail)..].as_bytes());
+    out.extend_from_slice(&text.as_bytes()[at(length - tail)..]);
 }
 
 fn text<'v>(value: &Value<'v>) -> &'v str {
