@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import alembic.command
-import alembic.config
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from sqlalchemy import create_engine, inspect
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy import inspect
+from sqlalchemy.engine import Engine
 
 import services.catalog
 from cli.exchange import Exchange
 from services.catalog.store import Base
+from tests.road import migrating
+from tests.road.migrating import empty_database
 
-FOLDER = Path(services.catalog.__file__).parent / "migrations"
+migrate = partial(migrating.migrate, services.catalog)
 ITEMS = [{"name": "id", "title": "号", "type": "string", "column": "id", "key": True, "nullable": False,
           "sensitivity": "personal"}]  # fmt: skip
 
@@ -28,27 +27,8 @@ ITEMS = [{"name": "id", "title": "号", "type": "string", "column": "id", "key":
 @pytest.fixture
 def database(exchange: Exchange) -> Iterator[Engine]:
     """An empty database on the exchange's own server."""
-    here = exchange.settings
-    url = URL.create(
-        "postgresql+psycopg", "tongshu_admin", exchange.home.secret("postgres_admin_password"),
-        here.postgres_host, here.postgres_port, "postgres",
-    )  # fmt: skip
-    name = f"migrations_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(url.render_as_string(hide_password=False).replace("+psycopg", ""), autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
-        engine = create_engine(url.set(database=name))
-        with engine.begin() as connection:
-            connection.exec_driver_sql("create schema catalog")
+    with empty_database(exchange, "catalog") as engine:
         yield engine
-        engine.dispose()
-        admin.execute(f"drop database {name}".encode())
-
-
-def migrate(engine: Engine, to: str, *, back: bool = False) -> None:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(FOLDER))
-    config.attributes["engine"] = engine
-    (alembic.command.downgrade if back else alembic.command.upgrade)(config, to)
 
 
 def rows(engine: Engine, table: str) -> list[dict[str, Any]]:

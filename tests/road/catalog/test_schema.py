@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from schemathesis.checks import CHECKS, load_all_checks
-from schemathesis.core.result import Ok
 
 from cli.exchange import Exchange
 from tests.road.catalog.office import Place, terms_of
+from tests.road.fuzzing import Draw, operations_of, send_to
 
-load_all_checks()
-NAMES = (
-    "not_a_server_error",
-    "status_code_conformance",
-    "content_type_conformance",
-    "response_schema_conformance",
-)
-CHECKED = [CHECKS.get_one(name) for name in NAMES]
-EXAMPLES = 15
+PREFIX = "/api/catalog/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +23,9 @@ class Ground:
     department: str
     own: dict[str, list[str]]
 
-    def settle(self, case: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+    def settle(self, case: Any, draw: Draw) -> None:
         """Lead a request to what is there: always when it changes something (that is nobody else's), else at times."""
-        things = self.own.get(case.operation.path.removeprefix("/api/catalog/v1").split("/")[1])
+        things = self.own.get(case.operation.path.removeprefix(PREFIX).split("/")[1])
         if case.path_parameters and (case.operation.method != "get" or draw(st.booleans())):
             for name in case.path_parameters:
                 if name in ("slug", "code", "name", "token_id", "notice_id") and things:
@@ -72,27 +60,8 @@ def ground(place: Place) -> Ground:
 
 def test_whatever_is_sent_is_answered_as_described(exchange: Exchange, ground: Ground) -> None:
     base = exchange.url("catalog")
-    schema = schemathesis.openapi.from_url(f"{base}/openapi.json")
-    operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+    operations = operations_of(base)
     # a fuzzed clock or calendar would change the terms for all other tests
     operations = [one for one in operations if not ("/place/" in one.path and one.method == "put")]
     assert len(operations) > 50
-    failures: list[str] = []
-    answers: set[int] = set()
-    for operation in operations:
-
-        @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-        @given(case=operation.as_strategy(), data=st.data())
-        def send(case: Any, data: st.DataObject) -> None:
-            ground.settle(case, data.draw)
-            headers = {"Authorization": f"Bearer {data.draw(st.sampled_from(ground.tokens))}", "If-Match": "*"}
-            answer = case.call(base_url=base.removesuffix("/api/catalog/v1"), headers=headers)
-            answers.add(answer.status_code)
-            case.validate_response(answer, checks=CHECKED)
-
-        try:
-            send()
-        except Exception as failure:  # noqa: BLE001 - all operations are told of, not the first only
-            failures.append(f"{operation.label}: {failure!r} {getattr(failure, 'exceptions', '')}")
-    assert not failures, "\n\n".join(failures)
-    assert answers >= {200, 201, 403, 404, 409, 422}
+    assert send_to(base, PREFIX, operations, ground.tokens, ground.settle) >= {200, 201, 403, 404, 409, 422}

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
-import alembic.command
-import alembic.config
-import psycopg
 import pytest
-from sqlalchemy import create_engine, inspect
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy import inspect
+from sqlalchemy.engine import Engine
 
 import services.demand
 from cli.exchange import Exchange
 from services.demand import demand_store
 from services.demand.store import Base
+from tests.road import migrating
+from tests.road.migrating import empty_database
 
-FOLDER = Path(services.demand.__file__).parent / "migrations"
+migrate = partial(migrating.migrate, services.demand)
 
 
 @pytest.fixture
 def database(exchange: Exchange) -> Iterator[Engine]:
     """An empty database on the exchange's own server."""
-    here = exchange.settings
-    url = URL.create(
-        "postgresql+psycopg", "tongshu_admin", exchange.home.secret("postgres_admin_password"),
-        here.postgres_host, here.postgres_port, "postgres",
-    )  # fmt: skip
-    name = f"migrations_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(url.render_as_string(hide_password=False).replace("+psycopg", ""), autocommit=True) as admin:
-        admin.execute(f"create database {name}".encode())
-        engine = create_engine(url.set(database=name))
-        with engine.begin() as connection:
-            connection.exec_driver_sql("create schema demand")
+    with empty_database(exchange, "demand") as engine:
         yield engine
-        engine.dispose()
-        admin.execute(f"drop database {name}".encode())
-
-
-def migrate(engine: Engine, to: str, *, back: bool = False) -> None:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(FOLDER))
-    config.attributes["engine"] = engine
-    (alembic.command.downgrade if back else alembic.command.upgrade)(config, to)
 
 
 def test_a_grant_from_before_is_carried_over_and_back(database: Engine) -> None:
