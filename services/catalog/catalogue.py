@@ -20,7 +20,7 @@ from services.core.calendar import Calendar
 from services.core.connect import Connect
 from services.core.identity import Role, Token, Viewer, token_of
 from services.core.kafka import StateView, Topic
-from services.core.problems import Problem
+from services.core.problems import Problem, unknown
 from services.core.settings import Settings
 from services.core.words import Words
 
@@ -98,11 +98,7 @@ _NAMES = {
 
 
 def missing(what: str, name: object) -> Problem:
-    zh = _NAMES[what]
-    return Problem(
-        404, f"{what}-unknown", Words(f"No such {what}", f"没有该{zh}"),
-        Words(f"There is no {what} {str(name)!r}.", f"没有{zh}“{name}”。"),
-    )  # fmt: skip
+    return unknown(what, _NAMES[what], name)
 
 
 def taken(what: str, name: object) -> Problem:

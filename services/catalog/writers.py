@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -18,10 +17,9 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
     ScramMechanism,
-    UserScramCredentialDeletion,
 )
 
-from services.core.kafka import issue_password
+from services.core.kafka import issue_password, remove_user
 
 _SECONDS = 30.0
 
@@ -60,13 +58,7 @@ class Writers:
         )  # fmt: skip
         for removed in self._admin.delete_acls([everything]).values():
             removed.result(_SECONDS)
-        deletion = UserScramCredentialDeletion(user, ScramMechanism.SCRAM_SHA_512)
-        for changed in self._admin.alter_user_scram_credentials([deletion]).values():
-            try:
-                changed.result(_SECONDS)
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
-                    raise
+        remove_user(self._admin, user, [ScramMechanism.SCRAM_SHA_512])
 
     def users(self) -> set[str]:
         """All users that the broker knows."""

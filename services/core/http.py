@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -74,6 +76,20 @@ def include(app: FastAPI, router: APIRouter, prefix: str) -> None:
         for method in route.methods or ():
             app.state.roles[prefix + route.path_format, method.lower()] = allowed
     app.include_router(router, prefix=prefix)
+
+
+def stop_at_signals() -> threading.Event:
+    """Set at SIGTERM and SIGINT: for a process whose main thread works in a loop of its own."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def serve_beside(app: FastAPI, settings: Settings) -> None:
+    """Serve `app` in a thread that ends with the process."""
+    config = uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+    threading.Thread(target=uvicorn.Server(config).run, name="http", daemon=True).start()
 
 
 def serve(app: FastAPI, settings: Settings) -> None:

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     NewTopic,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
@@ -115,6 +116,18 @@ def issue_password(admin: AdminClient, user: str) -> str:
     password = secrets.token_urlsafe(24)
     set_password(admin, user, password)
     return password
+
+
+def remove_user(admin: AdminClient, user: str, mechanisms: Iterable[ScramMechanism]) -> None:
+    """Take a broker user's means to log in away; what it does not have is fine. Raises KafkaException."""
+    # one request must not name a user twice
+    for mechanism in mechanisms:
+        for changed in admin.alter_user_scram_credentials([UserScramCredentialDeletion(user, mechanism)]).values():
+            try:
+                changed.result(30)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
+                    raise
 
 
 def set_password(admin: AdminClient, user: str, password: str, iterations: int = SCRAM_ITERATIONS) -> None:

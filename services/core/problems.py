@@ -176,6 +176,12 @@ def joined(errors: Sequence[Mapping[str, str]]) -> Words:
     )
 
 
+def unknown(what: str, zh: str, name: object) -> Problem:
+    """The 404 problem of a `what`, in Chinese `zh`, that is not there."""
+    detail = Words(f"There is no {what} {str(name)!r}.", f"没有{zh}“{name}”。")
+    return Problem(404, f"{what}-unknown", Words(f"No such {what}", f"没有该{zh}"), detail)
+
+
 def refuse(slug: str, title: Words, defects: Iterable[Defect]) -> None:
     """Raises a 422 problem that tells all `defects`; does nothing where there are none."""
     errors = [{"pointer": defect.pointer, "detail": defect.detail} for defect in defects]

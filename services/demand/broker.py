@@ -24,11 +24,10 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
     ScramMechanism,
-    UserScramCredentialDeletion,
 )
 
 from services.core import kafka
-from services.core.kafka import HOUR_MS, ensure_topics, set_password
+from services.core.kafka import HOUR_MS, ensure_topics, remove_user, set_password
 from services.core.settings import Settings
 from services.demand.domain.provisioning import Right, State, Topic, concerns_grants, group_right, topic_right, user_of
 
@@ -53,15 +52,7 @@ class Broker:
 
     def remove_user(self, user: str, mechanisms: Iterable[str]) -> None:
         """Take the user's means to log in away; what it does not have is fine."""
-        deletions = [UserScramCredentialDeletion(user, ScramMechanism[name]) for name in mechanisms]
-        # one request must not name a user twice
-        for deletion in deletions:
-            for changed in self._admin.alter_user_scram_credentials([deletion]).values():
-                try:
-                    changed.result(_SECONDS)
-                except KafkaException as error:
-                    if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
-                        raise
+        remove_user(self._admin, user, [ScramMechanism[name] for name in mechanisms])
 
     def open(self, topic: str, department: str) -> None:
         """Let the department's user read `topic`."""

@@ -11,9 +11,8 @@ from cryptography.fernet import Fernet
 from sqlalchemy.orm import Session
 
 from services.core.kafka import StateView
-from services.core.problems import Problem
+from services.core.problems import Problem, unknown
 from services.core.settings import Settings
-from services.core.words import Words
 from services.demand.broker import Broker
 from services.demand.cases import Desk
 from services.demand.events import Publisher
@@ -45,12 +44,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-_NAMES = {"demand": "申请", "clock": "时限", "notice": "通知", "subscription": "订阅"}
+_NAMES = {
+    "demand": "申请", "clock": "时限", "notice": "通知", "subscription": "订阅", "department": "部门",
+    "resource": "资源", "grant": "授权", "objection": "异议",
+}  # fmt: skip
 
 
 def missing(what: str, name: object) -> Problem:
-    zh = _NAMES[what]
-    return Problem(
-        404, f"{what}-unknown", Words(f"No such {what}", f"没有该{zh}"),
-        Words(f"There is no {what} {str(name)!r}.", f"没有{zh}“{name}”。"),
-    )  # fmt: skip
+    return unknown(what, _NAMES[what], name)

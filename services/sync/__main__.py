@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-import uvicorn
 
 from services.core import identity, telemetry
 from services.core.avro import Registry
-from services.core.http import application
+from services.core.http import application, serve_beside, stop_at_signals
 from services.core.kafka import admin_client
 from services.core.settings import settings
 from services.sync.api import router
@@ -25,9 +23,7 @@ log = structlog.get_logger()
 def main() -> None:
     here = settings()
     telemetry.start("sync", here.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_at_signals()
     registry = Registry(here.registry_url)
     admin = admin_client(here, "sync")
     log.info("starting", engine="native" if native.is_here() else "reference")
@@ -44,10 +40,7 @@ def main() -> None:
     app = application("sync", checks)
     identity.install(app, identity.known(identities.get))
     app.include_router(router([relay, beside]))
-    door = uvicorn.Server(
-        uvicorn.Config(app, host=here.http_host, port=here.http_port, log_config=None, access_log=False)
-    )
-    threading.Thread(target=door.run, name="http", daemon=True).start()
+    serve_beside(app, here)
     with ThreadPoolExecutor(1, "relay beside") as pool:
         try:
             work = pool.submit(_run, beside, stop)

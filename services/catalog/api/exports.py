@@ -19,6 +19,7 @@ from services.core.avro import load
 from services.core.identity import Anyone, Role, Viewer, may
 from services.core.problems import Problem
 from services.core.settings import Settings
+from services.core.sheets import MEDIA_TYPE
 from services.core.words import Words
 
 _OWN_TOPICS = ("catalog.resources", "catalog.events")
@@ -33,7 +34,7 @@ class Turtle(Response):
 
 
 class Workbook(Response):
-    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    media_type = MEDIA_TYPE
 
 
 class AsyncApi(Response):

@@ -35,9 +35,9 @@ from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Provider, Viewer
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
+from services.core.sheets import MEDIA_TYPE as EXCEL
 from services.core.words import Words
 
-EXCEL = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _TYPES = {"xlsx": EXCEL, "csv": "text/csv; charset=utf-8"}
 _FILE = {"content": {EXCEL: {}, "text/csv": {}}, "description": "The file"}
 FILE_BODY = {

@@ -13,7 +13,7 @@ from services.core.identity import Consumer, Viewer
 from services.core.problems import Problem
 from services.core.words import Words
 from services.demand import credentials, store
-from services.demand.demands import Demands
+from services.demand.demands import Demands, missing
 from services.demand.domain.grant import State
 
 _MOST_KEYS = 5
@@ -75,6 +75,5 @@ def _own(session: Session, viewer: Viewer, grant_id: str) -> store.Grant:
     """The grant, locked; a 404 problem where there is none or it is another department's."""
     grant = session.get(store.Grant, grant_id, with_for_update=True) if grant_id.isprintable() else None
     if grant is None or not viewer.consumes_for(grant.department):
-        detail = Words(f"There is no grant {grant_id!r}.", f"没有授权“{grant_id}”。")
-        raise Problem(404, "grant-unknown", Words("No such grant", "没有该授权"), detail)
+        raise missing("grant", grant_id)
     return grant

@@ -19,7 +19,7 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem, refuse
 from services.core.words import Words
 from services.demand import evaluation, store
-from services.demand.demands import Demands
+from services.demand.demands import Demands, missing
 from services.demand.domain import feedback as domain
 from services.demand.domain import grant as grants
 
@@ -82,7 +82,7 @@ def router(demands: Demands) -> APIRouter:
         with demands.session() as session, session.begin():
             grant = _grant(session, grant_id)
             if grant is None or not viewer.consumes_for(grant.department):
-                raise _unknown(grant_id)
+                raise missing("grant", grant_id)
             made = evaluation.give(session, demands.publisher, grant, given, viewer.name, datetime.now(UTC))
             session.flush()
             return FeedbackOut.model_validate(made)
@@ -138,7 +138,7 @@ def router(demands: Demands) -> APIRouter:
             grant = _grant(session, grant_id)
             resource = demands.resources.get(grant.resource) if grant else None
             if grant is None or resource is None or not viewer.provides_for(resource["department"]):
-                raise _unknown(grant_id)
+                raise missing("grant", grant_id)
             _require_renewable(session, grant, form.valid_to)
             before, grant.valid_to = grant.valid_to, form.valid_to
             title = Words("The grant no longer fits the resource", "授权已不符合资源现状")
@@ -181,8 +181,3 @@ def _asked(grant: store.Grant) -> grants.Asked:
 
 def _grant(session: Session, grant_id: str) -> store.Grant | None:
     return session.get(store.Grant, grant_id, with_for_update=True)
-
-
-def _unknown(grant_id: str) -> Problem:
-    detail = Words(f"There is no grant {grant_id!r}.", f"没有授权“{grant_id}”。")
-    return Problem(404, "grant-unknown", Words("No such grant", "没有该授权"), detail)

@@ -18,7 +18,7 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 from services.demand import credentials, granting, store
-from services.demand.demands import Demands
+from services.demand.demands import Demands, missing
 from services.demand.domain import grant as domain
 from services.demand.domain.provisioning import user_of
 
@@ -109,7 +109,7 @@ def router(demands: Demands) -> APIRouter:
             title = Words("The catalogue does not answer", "目录服务无应答")
             raise Problem(503, "catalogue-unavailable", title, detail) from error
         if answer.status_code == httpx.codes.NOT_FOUND:
-            raise _missing(what, name)
+            raise missing(what, name)
         answer.raise_for_status()
         told: dict[str, Any] = answer.json()
         return told
@@ -139,7 +139,7 @@ def router(demands: Demands) -> APIRouter:
     def issue_credentials(slug: Slug, viewer: Consumer) -> Credentials:
         """A broker user for the department's own Kafka clients, or a new password for the one it has."""
         if not viewer.consumes_for(slug):
-            raise _missing("department", slug)
+            raise missing("department", slug)
         ask_catalogue("department", slug)
         with demands.session() as session, session.begin():
             password = credentials.issue(demands, session, slug, viewer.name)
@@ -151,7 +151,7 @@ def router(demands: Demands) -> APIRouter:
         ask_catalogue("department", asked.department)
         resource = mounted(asked.resource)
         if resource is None:
-            raise _missing("resource", asked.resource)
+            raise missing("resource", asked.resource)
         now = datetime.now(UTC)
         terms = domain.Asked(
             department=asked.department,
@@ -203,7 +203,7 @@ def router(demands: Demands) -> APIRouter:
         with demands.session() as session:
             found = session.scalar(visible(viewer).where(store.Grant.id == grant_id))
             if found is None:
-                raise _missing("grant", grant_id)
+                raise missing("grant", grant_id)
             return shown(found)
 
     @routes.delete("/grants/{grant_id}")
@@ -212,7 +212,7 @@ def router(demands: Demands) -> APIRouter:
         with demands.session() as session, session.begin():
             found = session.get(store.Grant, grant_id, with_for_update=True)
             if found is None:
-                raise _missing("grant", grant_id)
+                raise missing("grant", grant_id)
             if found.state == domain.State.ACTIVE:
                 found.state, found.updated_at = domain.State.REVOKED, datetime.now(UTC)
                 demands.publisher.grant(session, found, "grant_revoked", viewer.name)
@@ -221,11 +221,3 @@ def router(demands: Demands) -> APIRouter:
         return answer
 
     return routes
-
-
-_NAMES = {"department": "部门", "resource": "资源", "grant": "授权"}
-
-
-def _missing(what: str, name: str) -> Problem:
-    detail = Words(f"There is no {what} {name!r}.", f"没有{_NAMES[what]}“{name}”。")
-    return Problem(404, f"{what}-unknown", Words(f"No such {what}", f"没有该{_NAMES[what]}"), detail)

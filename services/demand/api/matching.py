@@ -19,7 +19,7 @@ from services.core.forms import Slug, Strict
 from services.core.identity import Anyone
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
-from services.core.sheets import EPOCH, MAX_ROWS, Row, add_sheet, timeless
+from services.core.sheets import EPOCH, MAX_ROWS, MEDIA_TYPE, Row, add_sheet, timeless
 from services.core.words import Words
 from services.demand import cases
 from services.demand import demand_store as store
@@ -41,7 +41,7 @@ _COLUMNS = (
 
 
 class Xlsx(Response):
-    media_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    media_type = MEDIA_TYPE
 
 
 class LineOut(Strict):

@@ -20,7 +20,7 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 from services.demand import store
-from services.demand.demands import Demands
+from services.demand.demands import Demands, missing
 from services.demand.domain import objection as domain
 from services.demand.domain.objection import Action, By, Claim, Outcome, State
 from services.demand.objecting import Registrar
@@ -124,7 +124,7 @@ def router(demands: Demands) -> APIRouter:
             grant = session.get(store.Grant, form.grant)
             resource = demands.resources.get(grant.resource) if grant else None
             if grant is None or resource is None or not viewer.consumes_for(grant.department):
-                raise _missing("grant", "授权", form.grant)
+                raise missing("grant", form.grant)
             claims = [Claim(one.item, one.says, one.should_say) for one in form.items]
             keys = [item["name"] for item in resource["items"] if item["key"]]
             granted = [item["name"] for item in grant.items]
@@ -171,7 +171,7 @@ def router(demands: Demands) -> APIRouter:
         with demands.session() as session:
             one = session.scalar(_visible(viewer).where(store.Objection.id == objection_id))
             if one is None:
-                raise _missing("objection", "异议", objection_id)
+                raise missing("objection", objection_id)
             response.headers["ETag"] = etag(one.revision)
             return story(session, shown(viewer, one))
 
@@ -189,7 +189,7 @@ def router(demands: Demands) -> APIRouter:
             query = _visible(viewer).where(store.Objection.id == objection_id).with_for_update()
             one = session.scalar(query)
             if one is None:
-                raise _missing("objection", "异议", objection_id)
+                raise missing("objection", objection_id)
             require_match(if_match, one.revision)
             _require_step(request, viewer, one, form)
             registrar.answer(session, one, form.action, form.reason, viewer.name, datetime.now(UTC))
@@ -232,8 +232,3 @@ def _require_step(request: Request, viewer: Viewer, one: store.Objection, form: 
     if form.action in domain.NEEDS_REASON and not form.reason.strip():
         title = Words("A refusal gives its reason", "驳回须说明理由")
         problems.refuse("reason-missing", title, [Defect("/reason", Words("say why", "请说明理由"))])
-
-
-def _missing(what: str, zh: str, name: str) -> Problem:
-    detail = Words(f"There is no {what} {name!r}.", f"没有{zh}“{name}”。")
-    return Problem(404, f"{what}-unknown", Words(f"No such {what}", f"没有该{zh}"), detail)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
-import uvicorn
-
 from services.core import db, telemetry
 from services.core.avro import Codec, Registry
-from services.core.http import application
+from services.core.http import application, serve_beside, stop_at_signals
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import settings
 from services.demand.events import Publisher
@@ -23,9 +18,7 @@ from services.demand.watch import ended
 def main() -> None:
     here = settings()
     telemetry.start("tracking", here.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_at_signals()
     engine = db.engine(here, "demand")
     registry = Registry(here.registry_url)
     sessions = db.sessions(engine)
@@ -49,13 +42,7 @@ def main() -> None:
         "counter": counter.why_not_ready,
         "watches": lambda: ended(watches),
     }
-    door = uvicorn.Server(
-        uvicorn.Config(
-            application("tracking", checks),
-            host=here.http_host, port=here.http_port, log_config=None, access_log=False,
-        )
-    )  # fmt: skip
-    threading.Thread(target=door.run, name="http", daemon=True).start()
+    serve_beside(application("tracking", checks), here)
     counter.run(stop)
 
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
-import uvicorn
-
 from services.core import identity, telemetry
 from services.core.avro import Registry
-from services.core.http import application, include
+from services.core.http import application, include, serve_beside, stop_at_signals
 from services.core.settings import settings
 from services.sync.table.api import router
 from services.sync.table.exchange import TableExchange
@@ -18,9 +13,7 @@ from services.sync.table.exchange import TableExchange
 def main() -> None:
     here = settings()
     telemetry.start("sync-table", here.log_level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = stop_at_signals()
     registry = Registry(here.registry_url)
     exchange = TableExchange(here, registry)
     identities = identity.view(here, registry, "sync")
@@ -32,10 +25,7 @@ def main() -> None:
     app = application("sync", checks)
     identity.install(app, identity.known(identities.get))
     include(app, router(exchange), "/api/sync/v1")
-    door = uvicorn.Server(
-        uvicorn.Config(app, host=here.http_host, port=here.http_port, log_config=None, access_log=False)
-    )
-    threading.Thread(target=door.run, name="http", daemon=True).start()
+    serve_beside(app, here)
     exchange.run(stop)
 
 
