@@ -105,6 +105,21 @@ class Forwarding:
             raise _away(service)
         return StreamingResponse(_whole(answer), answer.status_code, headers=_passed_back(answer.headers))
 
+    async def is_there(self, session: Session, path: str) -> bool:
+        """Whether a service shows the person what is at `path`; raises problems where it does not answer."""
+        place = self._place(path)
+        if place is None:
+            raise nothing_there()
+        service, base = place
+        headers = {"Authorization": f"Bearer {session.token}"}
+        try:
+            answer = await self._client.get(base + path, headers=headers)
+        except httpx.TransportError as error:
+            raise _away(service) from error
+        if answer.status_code in (200, 404):
+            return answer.status_code == 200
+        raise _away(service)
+
     def _place(self, path: str) -> tuple[str, str] | None:
         return next((at for begins, at in self._places.items() if f"{path}/".startswith(f"{begins}/")), None)
 

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from services.console.admission import Admission
-from services.console.api import session
+from services.console.api import accounts, session
 from services.console.entrance import Entrance
 from services.console.forwarding import METHODS, Forwarding, nothing_there
 from services.console.pages import Pages
@@ -23,6 +23,7 @@ def install(app: FastAPI, entrance: Entrance, admission: Admission, forwarding: 
     """Put all routes into `app`."""
     app.state.admission = admission
     include(app, session.own_routes(entrance, admission), PREFIX)
+    include(app, accounts.router(entrance, forwarding), PREFIX)
     # whoever is not signed in yet has to be able to do that
     app.include_router(session.open_routes(entrance, admission), prefix=PREFIX)
 
