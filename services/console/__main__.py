@@ -16,6 +16,7 @@ from services.console.entrance import Entrance
 from services.console.events import Publisher
 from services.console.forwarding import Forwarding, client
 from services.console.front import Front
+from services.console.live import Feed, Hub
 from services.console.pages import Pages
 from services.console.sessions import Sessions
 from services.console.tokens import Tokens
@@ -25,12 +26,14 @@ from services.core.http import application, serve
 from services.core.settings import Settings, settings
 
 _REDIS_SECONDS = 3.0
+# streams have no end: whoever looks on comes back by himself
+_GRACE_SECONDS = 3
 
 
-def make_app(here: Settings) -> tuple[FastAPI, Accounts]:
-    """The app over a running exchange."""
-    engine = db.engine(here, "console")
-    accounts = Accounts(db.sessions(engine), Publisher(Registry(here.registry_url)), here.console_sign_in_failures)
+def make_app(here: Settings) -> tuple[FastAPI, Accounts, Feed]:
+    """The app over a running exchange; whoever serves it starts the feed with it."""
+    engine, registry = db.engine(here, "console"), Registry(here.registry_url)
+    accounts = Accounts(db.sessions(engine), Publisher(registry), here.console_sign_in_failures)
     login: dict[str, Any] = {
         "host": here.redis_host,
         "port": here.redis_port,
@@ -54,18 +57,22 @@ def make_app(here: Settings) -> tuple[FastAPI, Accounts]:
             return f"sessions: {type(error).__name__}"
         return None
 
-    app = application("console", {"database": lambda: db.is_ready(engine), "sessions": sessions_away}, docs=False)
+    hub = Hub()
+    feed = Feed(here, registry, hub)
+    checks = {"database": lambda: db.is_ready(engine), "sessions": sessions_away, "live": feed.why_not_ready}
+    app = application("console", checks, docs=False)
     admission = Admission(sessions, accounts, here.console_url)
-    api.install(app, entrance, admission, Forwarding(services, here), Pages(here.console_pages))
-    return app, accounts
+    forwarding = Forwarding(services, sessions, here)
+    api.install(app, entrance, admission, forwarding, Pages(here.console_pages), hub)
+    return app, accounts, feed
 
 
 def main() -> None:
     here = settings()
     telemetry.start("console", here.log_level)
-    app, accounts = make_app(here)
+    app, accounts, feed = make_app(here)
     accounts.plant(here.secret("console_admin_password"))
-    serve(Front(app), here)
+    serve(Front(app, feed.start), here, grace_seconds=_GRACE_SECONDS)
 
 
 if __name__ == "__main__":

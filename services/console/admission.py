@@ -8,6 +8,7 @@ only a page of this origin could read (`X-CSRF-Token`, an HMAC under the session
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import Request, Response
@@ -40,11 +41,11 @@ class Admission:
         is_active = is_active and BACKGROUND not in request.headers
         return await self._sessions.find(presented, is_active=is_active) if presented else None
 
-    async def admit(self, request: Request, *, with_first_password: bool = False) -> Session:
+    async def admit(self, request: Request, *, is_active: bool = True, with_first_password: bool = False) -> Session:
         """The session of a request that may do something. Raises 401 and 403 problems."""
         if request.method not in _SAFE:
             self.require_same_origin(request)
-        session = await self.find(request)
+        session = await self.find(request, is_active=is_active)
         if session is None:
             raise _not_signed_in()
         if request.method not in _SAFE and not hmac.compare_digest(
@@ -85,12 +86,15 @@ class Admission:
         response.delete_cookie(self.cookie, path="/", secure=self._secure, httponly=True, samesite="strict")
 
 
+@dataclass(frozen=True)
 class SignedIn(Gate):
-    """The gate for those who are signed in (a FastAPI dependency)."""
+    """The gate for those who are signed in (a FastAPI dependency); what is not `is_active` lets a session grow idle."""
+
+    is_active: bool = True
 
     async def __call__(self, request: Request) -> Session:
         admission: Admission = request.app.state.admission
-        session = await admission.admit(request)
+        session = await admission.admit(request, is_active=self.is_active)
         if not self.roles & frozenset(session.person.roles):
             names = ", ".join(sorted(self.roles))
             why = Words(f"This is for {names}, which you are not.", f"此操作仅限以下角色：{names}。")

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 
 from services.console.admission import BACKGROUND, CSRF
-from services.console.sessions import Session
+from services.console.sessions import Session, Sessions
 from services.core.problems import Problem
 from services.core.settings import Settings
 from services.core.words import Words
@@ -41,6 +41,7 @@ _YOUNG, _AGAIN_SECONDS = timedelta(seconds=5), 0.05
 # shorter than the services keep a connection: one that was just closed at the other end is not used
 _KEEP_ALIVE_SECONDS = 3.0
 _SMALL_BYTES = 1024**2
+_LOOK_SECONDS = 5.0
 
 
 def client(settings: Settings) -> httpx.AsyncClient:
@@ -75,8 +76,8 @@ def places(settings: Settings) -> dict[str, tuple[str, str]]:
 class Forwarding:
     """The way to the services."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
-        self._client, self._places = client, places(settings)
+    def __init__(self, client: httpx.AsyncClient, sessions: Sessions, settings: Settings) -> None:
+        self._client, self._sessions, self._places = client, sessions, places(settings)
         self._largest = settings.console_request_mebibytes * 1024**2
 
     def takes(self, path: str) -> bool:
@@ -103,7 +104,28 @@ class Forwarding:
             # a session's token ends with the session: the service has not heard of it
             await answer.aclose()
             raise _away(service)
-        return StreamingResponse(_whole(answer), answer.status_code, headers=_passed_back(answer.headers))
+        body = _whole(answer)
+        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+            body = self._while_signed_in(body, session)
+        return StreamingResponse(body, answer.status_code, headers=_passed_back(answer.headers))
+
+    async def _while_signed_in(self, body: AsyncIterator[bytes], session: Session) -> AsyncIterator[bytes]:
+        """A stream without an end, until the session has one."""
+        coming = asyncio.ensure_future(anext(body, None))
+        try:
+            while await self._sessions.find(session.id, is_active=False) is not None:
+                look_again = asyncio.get_running_loop().time() + _LOOK_SECONDS
+                while (left := look_again - asyncio.get_running_loop().time()) > 0:
+                    done, _ = await asyncio.wait({coming}, timeout=left)
+                    if not done:
+                        break
+                    part = coming.result()
+                    if part is None:
+                        return
+                    yield part
+                    coming = asyncio.ensure_future(anext(body, None))
+        finally:
+            coming.cancel()
 
     async def is_there(self, session: Session, path: str) -> bool:
         """Whether a service shows the person what is at `path`; raises problems where it does not answer."""

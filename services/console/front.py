@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -31,12 +32,21 @@ _OWN_BYTES = 64 * 1024
 
 
 class Front:
-    """Adds what every answer says, and takes no larger request for the console's own API than a form is."""
+    """Adds what every answer says, and takes no larger request for the console's own API than a form is.
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._app = app
+    `begin` is told the loop in which all of it runs, when that begins.
+    """
+
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        begin: Callable[[asyncio.AbstractEventLoop], None] = lambda _: None,
+    ) -> None:
+        self._app, self._begin = app, begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            self._begin(asyncio.get_running_loop())
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

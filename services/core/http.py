@@ -93,13 +93,13 @@ def serve_beside(app: FastAPI, settings: Settings) -> None:
     threading.Thread(target=uvicorn.Server(config).run, name="http", daemon=True).start()
 
 
-def serve(app: Any, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or SIGINT; requests under way get 15 seconds."""
+def serve(app: Any, settings: Settings, *, grace_seconds: int = 15) -> None:
+    """Serve `app` until SIGTERM or SIGINT; requests under way get the seconds of grace."""
     uvicorn.run(
         app,
         host=settings.http_host,
         port=settings.http_port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=grace_seconds,
     )

@@ -7,9 +7,10 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from services.console.admission import Admission
-from services.console.api import accounts, session
+from services.console.api import accounts, live, session
 from services.console.entrance import Entrance
 from services.console.forwarding import METHODS, Forwarding, nothing_there
+from services.console.live import Hub
 from services.console.pages import Pages
 from services.core.http import include
 from services.core.problems import Problem
@@ -19,11 +20,14 @@ from services.core.words import Words
 PREFIX = "/api/console/v1"
 
 
-def install(app: FastAPI, entrance: Entrance, admission: Admission, forwarding: Forwarding, pages: Pages) -> None:
+def install(
+    app: FastAPI, entrance: Entrance, admission: Admission, forwarding: Forwarding, pages: Pages, hub: Hub
+) -> None:
     """Put all routes into `app`."""
     app.state.admission = admission
     include(app, session.own_routes(entrance, admission), PREFIX)
     include(app, accounts.router(entrance, forwarding), PREFIX)
+    include(app, live.router(hub, entrance.sessions), PREFIX)
     # whoever is not signed in yet has to be able to do that
     app.include_router(session.open_routes(entrance, admission), prefix=PREFIX)
 

@@ -26,6 +26,7 @@ WHO: dict[str, frozenset[Role]] = {
     "PATCH /accounts/{login}": ALONE,
     "POST /accounts/{login}/password": ALONE,
     "POST /accounts/{login}/unlock": ALONE,
+    "GET /live": EVERYONE,
     "DELETE /session": EVERYONE,
 }
 # whoever is not signed in yet has to be able to do that
