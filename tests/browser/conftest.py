@@ -76,7 +76,7 @@ class Seat:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Chromium of this machine, or of Debian where root may install it. Where it cannot be had, tests say so and stop."""
+    """Chromium of this machine, or of Debian where root may install it. Without it, tests say so."""
     program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None) or _installed()
     flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
