@@ -1,3 +1,3 @@
 import type { Like } from './like'
-export const zh = {}
-export const en: Like<typeof zh> = {}
+export const zh = { at: '时间' }
+export const en: Like<typeof zh> = { at: 'Time' }
