@@ -47,6 +47,15 @@ export const zh = {
   },
   mountKinds: { table: '数据库表', topic: '系统自行写入', api: '上游接口', file: '文件' },
   conditions: { ok: '正常', warn: '需关注', stopped: '已停止' },
+  events: {
+    drafted: '起草申请', written: '修改申请', submitted: '提交申请', approved: '同意共享', approved_once: '首次同意', emergency_granted: '应急授权',
+    accepted: '受理申请', forwarded: '转送提供方', matched: '确定提供方', returned: '退回补正', supplemented: '提交补正', catalogued: '关联资源',
+    refused: '不予共享', disputed: '提出争议', dispute_escalated: '争议升级', refusal_overturned: '撤销原决定', refusal_upheld: '维持原决定',
+    provisioned: '完成开通', delivering: '开始交付', evaluated: '完成评价', reopened: '重新审核', revoked: '收回授权', closed: '办结',
+    withdrawn: '撤回', expired: '到期', grant_opened: '授权生效', grant_revoked: '授权收回', grant_expired: '授权到期', clock_urged: '督办',
+    clock_warned: '临期提醒', clock_breached: '超期', api_key_issued: '生成接口密钥', feedback_given: '提交评价', objection_raised: '提出数据异议',
+    objection_accepted: '受理异议', objection_refused: '驳回异议', objection_closed: '异议已更正', credentials_issued: '生成凭据',
+  },
   outcome: { done: '完成', denied: '拒绝', failed: '失败' },
 }
 
@@ -106,5 +115,17 @@ export const en: Like<typeof zh> = {
   },
   mountKinds: { table: 'database table', topic: 'written by the system', api: 'upstream API', file: 'files' },
   conditions: { ok: 'well', warn: 'look at it', stopped: 'stopped' },
+  events: {
+    drafted: 'demand drafted', written: 'demand changed', submitted: 'demand submitted', approved: 'demand approved',
+    approved_once: 'approved by the first', emergency_granted: 'granted in an emergency', accepted: 'demand accepted',
+    forwarded: 'demand forwarded', matched: 'supplier named', returned: 'returned for supplement', supplemented: 'supplement handed in',
+    catalogued: 'resource named', refused: 'demand refused', disputed: 'refusal disputed', dispute_escalated: 'dispute escalated',
+    refusal_overturned: 'refusal overturned', refusal_upheld: 'refusal upheld', provisioned: 'provisioned', delivering: 'delivery began',
+    evaluated: 'rated', reopened: 'reopened', revoked: 'revoked', closed: 'closed', withdrawn: 'withdrawn', expired: 'expired',
+    grant_opened: 'grant opened', grant_revoked: 'grant revoked', grant_expired: 'grant expired', clock_urged: 'urged',
+    clock_warned: 'warned before a clock', clock_breached: 'clock overdue', api_key_issued: 'API key made', feedback_given: 'feedback given',
+    objection_raised: 'objection raised', objection_accepted: 'objection accepted', objection_refused: 'objection refused',
+    objection_closed: 'objection closed by a correction', credentials_issued: 'credentials made',
+  },
   outcome: { done: 'done', denied: 'denied', failed: 'failed' },
 }
