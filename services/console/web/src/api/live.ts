@@ -1,5 +1,6 @@
 /** What happens while somebody looks: one stream of server-sent events a browser, heard by whoever asks. */
 import { useEffect, useRef } from 'react'
+import type { LagSample } from './watch'
 
 export interface Happened {
   type: string
@@ -27,7 +28,7 @@ export interface Heard {
   catalog: Happened
   audit: Happened
   deliveries: Delivered
-  lag: { groups: unknown[] }
+  lag: LagSample
   heartbeat: { at: string }
   /** The stream lost its place: what is shown is read anew. */
   reset: Record<string, never>
