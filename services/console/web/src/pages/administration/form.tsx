@@ -2,6 +2,7 @@
 import { App, Button, Form, Modal, type FormInstance } from 'antd'
 import { useState, type ReactNode } from 'react'
 import { useDoing } from '../../api/asking'
+import { useDefects } from '../../components/defects'
 import { ProblemView } from '../../components/states'
 import { useWords } from '../../i18n'
 
@@ -22,6 +23,7 @@ export function FormDialog<T extends object>(props: Props<T>) {
   const doing = useDoing()
   const [open, setOpen] = useState(false)
   const [form] = Form.useForm<T>()
+  useDefects(form, doing.problem)
   const send = async (given: T) => {
     const sent = await doing.run(async () => {
       await props.send(given)
