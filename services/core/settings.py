@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     catalog_url: str = "http://127.0.0.1:8001"
+    demand_url: str = "http://127.0.0.1:8002"
+    sync_url: str = "http://127.0.0.1:8003"
+    audit_url: str = "http://127.0.0.1:8004"
+    table_url: str = "http://127.0.0.1:8005"
+    rows_url: str = "http://127.0.0.1:8006"
     secrets: Path = Path("/run/secrets")
 
     place_title: str = Field(default="政务数据共享目录", description="What the catalogue is called in exports.")
@@ -63,6 +68,23 @@ class Settings(BaseSettings):
     smtp_port: int = 25
     smtp_from: str = "tongshu@localhost"
     smtp_starttls: bool = False
+
+    console_url: str = Field(
+        default="",
+        description="Where browsers reach the console, if not where it listens; with https, its cookies need that.",
+    )
+    console_pages: Path = Field(
+        default=Path("/usr/share/tongshu/console"), description="Where the console's built pages are."
+    )
+    console_idle_minutes: float = Field(default=30.0, gt=0, description="How long somebody may do nothing.")
+    console_session_hours: float = Field(default=10.0, gt=0, description="When everybody has to sign in again.")
+    console_sign_in_failures: int = Field(
+        default=5, ge=1, description="How often a password may be wrong before the account is locked for a while."
+    )
+    console_request_mebibytes: int = Field(default=64, ge=1, description="The largest request that is passed on.")
+    console_answer_seconds: float = Field(
+        default=60.0, gt=0, description="How long a service may say nothing before it counts as too slow."
+    )
 
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
