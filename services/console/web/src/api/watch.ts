@@ -1,4 +1,6 @@
-/** The shapes of the watch (`/api/watch/v1`): groups, hops and topics with their lag, connectors, alerts. */
+/** The shapes of the watch (`/api/watch/v1`): groups, hops and topics with their lag, connectors; and its own stream. */
+import { useEffect, useRef } from 'react'
+import { WATCH } from './types'
 
 export type LagStatus = 'OK' | 'WARN' | 'STALL' | 'STOP' | 'ERR'
 export type Trend = 'growing' | 'shrinking' | 'steady'
@@ -119,4 +121,15 @@ export interface LagSample {
   measured_at: string
   groups: Pick<GroupLag, 'group' | 'department' | 'status' | 'records' | 'seconds' | 'trend' | 'eta_seconds' | 'consumed_rate' | 'produced_rate'>[]
   hops: Pick<Hop, 'hop' | 'status' | 'records' | 'seconds' | 'rate'>[]
+}
+
+/** Calls `hear` with every sample of the watch while the component is there. */
+export function useSamples(hear: (sample: LagSample) => void): void {
+  const latest = useRef(hear)
+  latest.current = hear
+  useEffect(() => {
+    const stream = new EventSource(`${WATCH}/events`)
+    stream.addEventListener('sample', (event) => latest.current(JSON.parse((event as MessageEvent<string>).data) as LagSample))
+    return () => stream.close()
+  }, [])
 }

@@ -3,9 +3,11 @@ import { Button, Segmented } from 'antd'
 import { useMemo, useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { useAsk } from '../../api/asking'
-import { useLive } from '../../api/live'
 import { WATCH } from '../../api/types'
-import type { Both, CurvePoint, GroupDetail, GroupLag, Hop, LagList, LagSample, LagStatus, TopicLag } from '../../api/watch'
+import {
+  useSamples, type Both, type CurvePoint, type GroupDetail, type GroupLag, type Hop, type LagList, type LagSample,
+  type LagStatus, type TopicLag,
+} from '../../api/watch'
 import { Plot, quietAxes } from '../../components/plot'
 import { Empty, ProblemView, Shown } from '../../components/states'
 import { DataTable } from '../../components/table'
@@ -31,7 +33,11 @@ export default function Lag() {
   const lag = useAsk<LagList>(`${WATCH}/lag`)
   const hops = useAsk<{ measured_at: string; items: Hop[] }>(`${WATCH}/hops`)
   const [sample, setSample] = useState<LagSample | null>(null)
-  useLive('lag', setSample)
+  const [recent, setRecent] = useState<LagSample[]>([])
+  useSamples((one) => {
+    setSample(one)
+    setRecent((before) => [...before, one].slice(-MOST_POINTS))
+  })
   const [params, setParams] = useSearchParams()
   const view = params.get('view') === 'topics' ? 'topics' : 'groups'
   const chosen = params.get('group')
@@ -66,7 +72,7 @@ export default function Lag() {
       <Section title={told.hops}>
         <Shown of={hops}>{({ items }) => <Hops hops={items} {...(sample ? { sample } : {})} />}</Shown>
       </Section>
-      {chosen && <GroupView key={chosen} group={chosen} sample={sample} onClose={() => choose(null)} />}
+      {chosen && <GroupView key={chosen} group={chosen} recent={recent} onClose={() => choose(null)} />}
       <Section
         title={view === 'groups' ? told.groups : told.topicsTitle}
         aside={
@@ -204,18 +210,17 @@ function Groups({ groups, chosen, choose }: { groups: GroupLag[]; chosen: string
   )
 }
 
-function GroupView({ group, sample, onClose }: { group: string; sample: LagSample | null; onClose: () => void }) {
+function GroupView({ group, recent, onClose }: { group: string; recent: LagSample[]; onClose: () => void }) {
   const words = useWords()
   const told = words.overview.lag
   const language = useLanguage()
   const said = useSaid()
   const asked = useAsk<GroupDetail>(`${WATCH}/lag/${encodeURIComponent(group)}`)
-  const [more, setMore] = useState<CurvePoint[]>([])
-  useLive('lag', (one) => {
+  const more = recent.flatMap((one): CurvePoint[] => {
     const here = one.groups.find((it) => it.group === group)
-    if (here) setMore((before) => [...before, { at: one.measured_at, records: here.records, seconds: here.seconds, committed: 0, produced: 0 }].slice(-MOST_POINTS))
+    return here ? [{ at: one.measured_at, records: here.records, seconds: here.seconds, committed: 0, produced: 0 }] : []
   })
-  const fresh = sample?.groups.find((one) => one.group === group)
+  const fresh = recent.at(-1)?.groups.find((one) => one.group === group)
   return (
     <Section title={group} aside={<Button size="small" type="text" onClick={onClose}>{words.close}</Button>}>
       <Shown of={asked}>
