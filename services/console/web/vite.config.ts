@@ -29,7 +29,15 @@ export default defineConfig({
   // the server puts a new nonce in its place with every answer
   html: { cspNonce: '__CSP_NONCE__' },
   plugins: [compressed()],
-  build: { target: 'es2022', chunkSizeWarningLimit: 1_200, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    target: 'es2022', chunkSizeWarningLimit: 1_200, assetsInlineLimit: 0, modulePreload: { polyfill: false },
+    rollupOptions: {
+      onwarn: (warning, warn) => {
+        // libraries mark modules for servers that render; nothing is rendered on a server here
+        if (warning.code !== 'MODULE_LEVEL_DIRECTIVE') warn(warning)
+      },
+    },
+  },
   server: {
     // the origin check of the console compares Origin with Host, which therefore stays as it is
     proxy: { '/api': { target: process.env.TONGSHU_CONSOLE ?? 'http://127.0.0.1:8900', changeOrigin: false } },

@@ -19,7 +19,7 @@ export interface Colours {
   warn: string
   bad: string
   /** In the order in which series take them: told apart by people who see few colours, too. */
-  series: readonly string[]
+  series: string[]
 }
 
 export const COLOURS: Record<Mode, Colours> = {

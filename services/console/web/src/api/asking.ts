@@ -46,7 +46,7 @@ function useReading<T>(path: string | null, fetch: Fetch<T>): Asking<T> {
       problem: null,
       loading: true,
     }))
-    fetching.current(path, { signal: over.signal }).then(
+    fetching.current(path, { signal: over.signal, background: turn > 0 }).then(
       (answer) => {
         if (over.signal.aborted) return
         keep(key, answer)

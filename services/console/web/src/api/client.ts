@@ -42,6 +42,8 @@ export interface Asked {
   body?: unknown
   etag?: string | null
   signal?: AbortSignal
+  /** Read again by the page itself: it does not show that somebody is there, so an idle session still ends. */
+  background?: boolean
 }
 
 interface Standing {
@@ -76,6 +78,7 @@ async function send(path: string, asked: Asked): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': standing.language }
   if (method !== 'GET') headers['X-CSRF-Token'] = standing.csrf
   if (method === 'POST') headers['Idempotency-Key'] = crypto.randomUUID()
+  if (asked.background) headers['Tongshu-Background'] = '1'
   if (asked.etag) headers['If-Match'] = asked.etag
   if (asked.body !== undefined) headers['Content-Type'] = 'application/json'
   try {

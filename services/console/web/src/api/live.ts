@@ -27,7 +27,6 @@ export interface Heard {
   catalog: Happened
   audit: Happened
   deliveries: Delivered
-  lag: { groups: unknown[] }
   heartbeat: { at: string }
   /** The stream lost its place: what is shown is read anew. */
   reset: Record<string, never>
@@ -37,7 +36,7 @@ export interface Heard {
 type Kind = keyof Heard
 type Hear = (told: never, kind: Kind) => void
 
-const KINDS: Kind[] = ['demand', 'catalog', 'audit', 'deliveries', 'lag', 'heartbeat', 'reset', 'signed-out']
+const KINDS: Kind[] = ['demand', 'catalog', 'audit', 'deliveries', 'heartbeat', 'reset', 'signed-out']
 const listeners = new Map<Kind, Set<Hear>>()
 let stream: EventSource | null = null
 

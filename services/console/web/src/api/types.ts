@@ -107,3 +107,11 @@ export const SYNC = '/api/sync/v1'
 export const AUDIT = '/api/audit/v1'
 export const WATCH = '/api/watch/v1'
 export const CONSOLE = '/api/console/v1'
+
+/** Where programs of departments connect to. */
+export interface Endpoints {
+  kafka: string
+  security_protocol: string
+  registry: string
+  rows: string
+}

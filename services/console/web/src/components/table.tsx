@@ -54,7 +54,6 @@ export function DataTable<T>(props: Props<T>) {
     const by = sort && columns.find((one) => one.key === sort.key)
     return by ? inOrder(fit, by.value, sort.down === true, language) : fit
     // columns are made anew at every rendering, and say the same
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [rows, filter, sort, language])
 
   const windowed = ordered.length > WINDOWED_FROM

@@ -8,6 +8,7 @@ import { useAsk, useDoing } from '../../api/asking'
 import {
   CATALOG, DEMAND, type ClockLength, type DemandDetail, type DemandForm, type Found, type Item, type Resource, type Terms,
 } from '../../api/types'
+import { useDefects } from '../../components/defects'
 import { Loading, ProblemView, Shown } from '../../components/states'
 import { Mark } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
@@ -46,6 +47,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
   const [params] = useSearchParams()
   const [form] = Form.useForm<Fields>()
   const doing = useDoing()
+  useDefects(form, doing.problem)
   const kind = Form.useWatch('kind', form) ?? demand?.kind ?? 'catalogued'
   const code = Form.useWatch('resource', form) ?? demand?.resource ?? params.get('resource')
   const asked = useAsk<Resource>(kind === 'catalogued' && code ? `${CATALOG}/resources/${code}` : null)

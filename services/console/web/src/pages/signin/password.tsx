@@ -3,6 +3,7 @@ import { App, Button, Form, Input, Modal } from 'antd'
 import { ask } from '../../api/client'
 import { useDoing } from '../../api/asking'
 import { CONSOLE, type Session } from '../../api/types'
+import { useDefects } from '../../components/defects'
 import { ProblemView } from '../../components/states'
 import { useTitle } from '../../components/title'
 import { useWords } from '../../i18n'
@@ -20,6 +21,7 @@ function PasswordForm({ done }: { done: () => void }) {
   const { take } = useSession()
   const doing = useDoing()
   const [form] = Form.useForm<Given>()
+  useDefects(form, doing.problem)
   const save = async ({ current, new: chosen }: Given) => {
     const told = await doing.run(() =>
       ask<Session>(`${CONSOLE}/password`, { method: 'PUT', body: { current, new: chosen } }),
