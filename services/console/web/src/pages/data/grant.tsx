@@ -101,12 +101,12 @@ function Delivery({ grant }: { grant: Grant }) {
         <div className="figure">
           <dt>{told.figures.records}</dt>
           <dd>{number((use?.records ?? 0) + more, language)}</dd>
-          <p>{use && <When at={use.last_delivered_at} />}</p>
+          <dd className="note">{use && <When at={use.last_delivered_at} />}</dd>
         </div>
         <div className="figure">
           <dt>{told.figures.latency}</dt>
           <dd>{duration(total?.latency_mean_ms, language)}</dd>
-          <p>{told.figures.latencyMore}</p>
+          <dd className="note">{told.figures.latencyMore}</dd>
         </div>
         <div className="figure"><dt>{told.figures.worst}</dt><dd>{duration(total?.latency_max_ms, language)}</dd></div>
         <div className="figure"><dt>{told.figures.timely}</dt><dd>{percent(total?.timed ? total.timely / total.timed : null, language)}</dd></div>

@@ -340,7 +340,7 @@ function ItemsPicker({ items, chosen, onChange, problem }: ItemsProps) {
         <Button type="link" size="small" onClick={() => onChange(new Map())}>{told.itemsNone}</Button>
       </p>
       {problem && <p role="alert" style={{ color: 'var(--bad)' }}>{problem}</p>}
-      <div className="table-scroll" style={{ maxHeight: 420, overflow: 'auto' }} tabIndex={0} role="region" aria-label={told.items}>
+      <div className="table-scroll" style={{ maxHeight: 420, overflow: 'auto' }} tabIndex={0}>
         <table className="table">
           <tbody>
             {items.map((one) => {
