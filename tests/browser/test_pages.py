@@ -1,6 +1,6 @@
-"""Every page, as each persona comes to it, in both languages: it shows itself, and a checker of accessibility is content.
+"""Every page, as each persona comes to it, in both languages: it shows itself, and a checker of accessibility agrees.
 
-What a page asks for is answered by the services of the shared exchange; that none of it fails is the window's own check.
+What a page asks for is answered by the services of the shared exchange; that nothing fails is the window's own check.
 """
 
 from __future__ import annotations
