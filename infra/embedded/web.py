@@ -123,4 +123,5 @@ def _run(command: list[str], place: Path, seconds: float) -> None:
     if done.returncode:
         told = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
         failed = [line for line in told if "error" in line.lower()] or told or ["without a word"]
-        raise NotBuilt(f"`npm {' '.join(command[-1:])}` failed ({failed[0][:200]}).")
+        asked = next((word for word in ("ci", "run") if word in command), command[-1])
+        raise NotBuilt(f"`npm {' '.join(command[command.index(asked) :])}` failed ({failed[0][:200]}).")

@@ -17,6 +17,7 @@ from services.console.events import Publisher
 from services.console.forwarding import Forwarding, client
 from services.console.front import Front
 from services.console.live import Feed, Hub
+from services.console.openid import OpenId
 from services.console.pages import Pages
 from services.console.sessions import Sessions
 from services.console.tokens import Tokens
@@ -48,6 +49,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Accounts, Feed]:
         sessions,
         Tokens(services, here.catalog_url, here.secret("console_token")),
         timedelta(hours=here.console_session_hours),
+        OpenId(here, services, kept) if here.oidc_issuer else None,
     )
 
     def sessions_away() -> str | None:
@@ -63,7 +65,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Accounts, Feed]:
     app = application("console", checks, docs=False)
     admission = Admission(sessions, accounts, here.console_url)
     forwarding = Forwarding(services, sessions, here)
-    api.install(app, entrance, admission, forwarding, Pages(here.console_pages), hub)
+    api.install(app, entrance, admission, forwarding, Pages(here.console_pages), hub, here.oidc_title)
     return app, accounts, feed
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from services.console.domain import lockout, password
+from services.console.domain.claims import Mapped
 from services.console.domain.lockout import Failures
 from services.console.events import NOBODY_KNOWN, Publisher
 from services.console.store import Account, SignInFailures
@@ -75,6 +76,7 @@ class Person:
     language: str
     must_change: bool
     epoch: int
+    is_local: bool = True
 
 
 class Change(TypedDict, total=False):
@@ -117,7 +119,7 @@ class Accounts:
         failures = self._charge(login)
         with self.session() as session:
             account = session.get(Account, login)
-            known = account.password_hash if account else self._nobodys_hash
+            known = (account.password_hash if account else None) or self._nobodys_hash
         fits = self._fits(known, given)
         with self.session() as session, session.begin():
             account = session.get(Account, login, with_for_update=True)
@@ -131,6 +133,42 @@ class Accounts:
                 self._tell(session, "signed_in", account, account.login)
                 return person_of(account)
         raise SignInFailed
+
+    def vouched(self, found: Mapped) -> Person:
+        """Somebody whom the identity provider vouches for, with the rights that it tells now.
+
+        Raises SignInFailed for one who is disabled here, or called as somebody else is.
+        """
+        with self.session() as session, session.begin():
+            account = session.scalar(select(Account).where(Account.subject == found.subject).with_for_update())
+            if account is None and session.get(Account, found.login) is None:
+                form = {"login": found.login, "subject": found.subject, "must_change": False}
+                account = self._add(session, {**form, **_told_by(found)}, None, found.login)
+            if account is None or account.disabled:
+                self._publisher.happened(session, "sign_in_failed", NOBODY_KNOWN, actor="", facts={})
+                known = None
+            else:
+                known = self._renew(session, account, found)
+        if known is None:
+            raise SignInFailed
+        return known
+
+    def _renew(self, session: Session, account: Account, found: Mapped) -> Person:
+        before = (account.department, account.roles)
+        for name, value in _told_by(found).items():
+            setattr(account, name, value)
+        if before != (account.department, account.roles):
+            account.epoch += 1
+            account.revision += 1
+            self._tell(session, "account_changed", account, account.login, {"roles": ",".join(account.roles)})
+        account.last_signed_in_at = _now()
+        self._tell(session, "signed_in", account, account.login)
+        return person_of(account)
+
+    def not_vouched(self) -> None:
+        """Keep account of somebody who came from the identity provider and was not let in."""
+        with self.session() as session, session.begin():
+            self._publisher.happened(session, "sign_in_failed", NOBODY_KNOWN, actor="", facts={"by": "openid"})
 
     def signed_out(self, login: str) -> None:
         with self.session() as session, session.begin():
@@ -158,7 +196,7 @@ class Accounts:
         refuse("password-invalid", Words("The new password cannot be taken", "新密码不符合要求"), defects)
         failures = self._charge(login)
         with self.session() as session:
-            known = _need(session, login).password_hash
+            known = _own_password(_need(session, login))
         fits, fresh = self._fits(known, current), self._hasher.hash(new)
         with self.session() as session, session.begin():
             account = _need(session, login, lock=True)
@@ -202,6 +240,8 @@ class Accounts:
         with self.session() as session, session.begin():
             account = _need(session, login, lock=True)
             require(account)
+            if asked.keys() - {"disabled"}:
+                _own_password(account)
             before = (account.department, account.roles, account.disabled)
             department = asked.get("department", account.department)
             roles = asked.get("roles", [Role(role) for role in account.roles])
@@ -224,6 +264,7 @@ class Accounts:
         hashed = self._hasher.hash(first)
         with self.session() as session, session.begin():
             account = _need(session, login, lock=True)
+            _own_password(account)
             account.password_hash, account.must_change = hashed, True
             account.epoch += 1
             account.revision += 1
@@ -278,10 +319,11 @@ class Accounts:
         if failures.locked_until is not None:
             self._tell(session, "account_locked", account, login, facts)
 
-    def _add(self, session: Session, form: Mapping[str, Any], first_password: str, by: str) -> Account:
+    def _add(self, session: Session, form: Mapping[str, Any], first_password: str | None, by: str) -> Account:
+        hashed = self._hasher.hash(first_password) if first_password else None
         account = Account(
-            **form, language="zh-CN", password_hash=self._hasher.hash(first_password), must_change=True, disabled=False,
-            epoch=1, revision=1, created_by=by, created_at=_now(),
+            **{"must_change": True, **form}, language="zh-CN", password_hash=hashed, disabled=False, epoch=1,
+            revision=1, created_by=by, created_at=_now(),
         )  # fmt: skip
         session.add(account)
         session.flush()
@@ -316,8 +358,25 @@ def person_of(account: Account) -> Person:
     return Person(
         login=account.login, name=account.name, department=account.department,
         roles=tuple(Role(role) for role in account.roles), language=account.language, must_change=account.must_change,
-        epoch=account.epoch,
+        epoch=account.epoch, is_local=account.subject is None,
     )  # fmt: skip
+
+
+def _told_by(found: Mapped) -> dict[str, Any]:
+    roles = [role.value for role in found.roles]
+    return {"name": found.name, "department": found.department, "roles": roles}
+
+
+def _own_password(account: Account) -> str:
+    """The hash of its password; raises a 409 problem for somebody whom the identity provider vouches for."""
+    if account.password_hash is None:
+        title = Words("The account is kept elsewhere", "该账号由统一身份认证管理")
+        detail = Words(
+            "Password, name and rights of this account are the identity provider's.",
+            "该账号的密码、姓名和权限由统一身份认证管理，请在其系统中修改。",
+        )
+        raise Problem(409, "account-elsewhere", title, detail)
+    return account.password_hash
 
 
 def _defects(department: str | None, roles: Sequence[Role]) -> list[Defect]:

@@ -31,9 +31,9 @@ class Admission:
     def __init__(self, sessions: Sessions, accounts: Accounts, public_url: str) -> None:
         self._sessions, self._accounts = sessions, accounts
         self._origin = public_url.rstrip("/") or None
-        self._secure = urlsplit(public_url).scheme == "https"
+        self.secure = urlsplit(public_url).scheme == "https"
         # the prefix has browsers see to it that no other host of the domain has set it
-        self.cookie = "__Host-tongshu" if self._secure else "tongshu"
+        self.cookie = "__Host-tongshu" if self.secure else "tongshu"
 
     async def find(self, request: Request, *, is_active: bool = True) -> Session | None:
         """The session of a request; None when there is none."""
@@ -70,6 +70,10 @@ class Admission:
                 Words("Open the console by its own address and try again.", "请通过控制台自身的地址打开后重试。"),
             )
 
+    def address_of(self, request: Request) -> str:
+        """Where the browser reaches us: scheme, host and port."""
+        return self._origin or f"{request.url.scheme}://{request.headers.get('host')}"
+
     async def refuse(self, request: Request, session: Session, why: Words) -> Problem:
         """The answer to somebody who may not do this; the attempt is told."""
         person, what = session.person, f"{request.method} {request.url.path}"
@@ -79,11 +83,11 @@ class Admission:
     def hand_over(self, response: Response, session: Session) -> None:
         """Give the browser its secret."""
         response.set_cookie(
-            self.cookie, session.id, path="/", secure=self._secure, httponly=True, samesite="strict",
+            self.cookie, session.id, path="/", secure=self.secure, httponly=True, samesite="strict",
         )  # fmt: skip
 
     def take_back(self, response: Response) -> None:
-        response.delete_cookie(self.cookie, path="/", secure=self._secure, httponly=True, samesite="strict")
+        response.delete_cookie(self.cookie, path="/", secure=self.secure, httponly=True, samesite="strict")
 
 
 @dataclass(frozen=True)

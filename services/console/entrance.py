@@ -9,6 +9,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from services.console.accounts import Accounts, Person, SignInFailed
+from services.console.openid import NotVouched, OpenId
 from services.console.sessions import Session, Sessions
 from services.console.tokens import Tokens
 
@@ -19,10 +20,12 @@ _HASHES_AT_A_TIME = 2
 
 
 class Entrance:
-    """The door of the console. A session lasts for `longest` at most."""
+    """The door of the console. A session lasts for `longest` at most; `openid` is another way in, if there is one."""
 
-    def __init__(self, accounts: Accounts, sessions: Sessions, tokens: Tokens, longest: timedelta) -> None:
-        self.accounts, self.sessions = accounts, sessions
+    def __init__(
+        self, accounts: Accounts, sessions: Sessions, tokens: Tokens, longest: timedelta, openid: OpenId | None = None
+    ) -> None:
+        self.accounts, self.sessions, self.openid = accounts, sessions, openid
         self._tokens, self._longest = tokens, longest
         self._hashing = CapacityLimiter(_HASHES_AT_A_TIME)
 
@@ -33,6 +36,20 @@ class Entrance:
     async def sign_in(self, login: str, password: str) -> Session:
         """Raises SignInFailed, SignInLocked and CatalogueAway."""
         return await self.enter(await self.hashing(lambda: self.accounts.check(login, password)))
+
+    async def come_back(self, state: str, code: str, issuer: str | None, secret: str) -> Session:
+        """A session of somebody who comes back from the identity provider.
+
+        Raises NotVouched, SignInFailed and CatalogueAway.
+        """
+        assert self.openid is not None
+        try:
+            found = await self.openid.finish(state, code, issuer, secret)
+        except NotVouched:
+            await to_thread.run_sync(self.accounts.not_vouched)
+            raise
+        person = await to_thread.run_sync(self.accounts.vouched, found)
+        return await self.enter(person)
 
     async def enter(self, person: Person) -> Session:
         """A session of somebody who has shown who it is."""

@@ -21,7 +21,10 @@ outbox = outbox_table(Base.metadata)
 
 
 class Account(Base):
-    """Somebody who signs in here; of the password, only its argon2id hash."""
+    """Somebody who signs in here; of the password, only its argon2id hash.
+
+    Whom an identity provider vouches for has none: `subject` says then who that is.
+    """
 
     __tablename__ = "accounts"
     login: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -29,7 +32,8 @@ class Account(Base):
     department: Mapped[str | None] = mapped_column(String(40))
     roles: Mapped[list[str]] = mapped_column(JSONB)
     language: Mapped[str] = mapped_column(String(5))
-    password_hash: Mapped[str] = mapped_column(Text)
+    password_hash: Mapped[str | None] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text, unique=True)
     must_change: Mapped[bool]
     disabled: Mapped[bool]
     # goes up with whatever ends the sessions of before: password, rights, disabling

@@ -81,6 +81,21 @@ class Settings(BaseSettings):
     console_sign_in_failures: int = Field(
         default=5, ge=1, description="How often a password may be wrong before the account is locked for a while."
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="The place's identity provider (OpenID Connect), by which people may sign in; empty: none.",
+    )
+    oidc_client_id: str = "tongshu"
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="Where our secret at the provider is; none for a public client."
+    )
+    oidc_title: str = Field(default="统一身份认证", description="What the provider is called on the page.")
+    oidc_login_claim: str = "preferred_username"
+    oidc_department_claim: str = Field(default="department", description="The claim with a department's short name.")
+    oidc_roles_claim: str = Field(default="roles", description="The claim with roles; dots lead into objects.")
+    oidc_roles: str = Field(
+        default="", description="Which value of that claim is which role here: `value=role` between commas."
+    )
     console_request_mebibytes: int = Field(default=64, ge=1, description="The largest request that is passed on.")
     console_answer_seconds: float = Field(
         default=60.0, gt=0, description="How long a service may say nothing before it counts as too slow."

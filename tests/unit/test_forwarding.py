@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
@@ -25,6 +22,7 @@ from services.console.sessions import Session
 from services.core import problems
 from services.core.identity import Role
 from services.core.settings import Settings
+from tests.serving import Running, free_port
 
 PERSON = Person(
     login="zhang.wei", name="张伟", department="civil_affairs", roles=(Role.CONSUMER,), language="zh-CN",
@@ -78,32 +76,6 @@ class Service:
         return StreamingResponse(parts(), headers={"Content-Length": "1000"})
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-class Running:
-    """An application on a port of its own."""
-
-    def __init__(self, app: Any) -> None:
-        self.port = free_port()
-        config = uvicorn.Config(app, port=self.port, log_config=None, timeout_graceful_shutdown=1)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        for _ in range(500):
-            if self.server.started:
-                return
-            threading.Event().wait(0.02)
-        raise AssertionError("it does not start")
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join(5)
-
-
 class KnownSessions:
     """Whether the one session of these tests is there."""
 
@@ -135,7 +107,7 @@ class Way:
         )
         away = f"http://127.0.0.1:{free_port()}"
         here = Settings(
-            demand_url=f"http://127.0.0.1:{self.upstream.port}", catalog_url=away, sync_url=away, table_url=away,
+            demand_url=self.upstream.url, catalog_url=away, sync_url=away, table_url=away,
             console_request_mebibytes=2, console_answer_seconds=1,
         )  # fmt: skip
         app = FastAPI(openapi_url=None)
@@ -147,7 +119,7 @@ class Way:
 
         app.add_route("/api/{path:path}", forward, methods=methods)
         self.console = Running(Front(app))
-        self.browser = httpx.Client(base_url=f"http://127.0.0.1:{self.console.port}", timeout=20)
+        self.browser = httpx.Client(base_url=self.console.url, timeout=20)
 
     def stop(self) -> None:
         self.browser.close()

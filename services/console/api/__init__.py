@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from services.console.admission import Admission
 from services.console.api import accounts, live, session
+from services.console.api.session import PREFIX
 from services.console.entrance import Entrance
 from services.console.forwarding import METHODS, Forwarding, nothing_there
 from services.console.live import Hub
@@ -17,11 +18,15 @@ from services.core.problems import Problem
 from services.core.problems import answer as answer_problem
 from services.core.words import Words
 
-PREFIX = "/api/console/v1"
-
 
 def install(
-    app: FastAPI, entrance: Entrance, admission: Admission, forwarding: Forwarding, pages: Pages, hub: Hub
+    app: FastAPI,
+    entrance: Entrance,
+    admission: Admission,
+    forwarding: Forwarding,
+    pages: Pages,
+    hub: Hub,
+    openid_title: str,
 ) -> None:
     """Put all routes into `app`."""
     app.state.admission = admission
@@ -29,7 +34,9 @@ def install(
     include(app, accounts.router(entrance, forwarding), PREFIX)
     include(app, live.router(hub, entrance.sessions), PREFIX)
     # whoever is not signed in yet has to be able to do that
-    app.include_router(session.open_routes(entrance, admission), prefix=PREFIX)
+    app.include_router(session.open_routes(entrance, admission, openid_title), prefix=PREFIX)
+    if entrance.openid is not None:
+        app.include_router(session.openid_routes(entrance.openid, entrance, admission), prefix=PREFIX)
 
     @app.exception_handler(RedisError)
     def on_redis_away(request: Request, error: RedisError) -> Response:

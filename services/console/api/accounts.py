@@ -65,7 +65,7 @@ class AccountOut(Strict):
     created_by: str
     created_at: datetime
     revision: int
-    local: bool = True
+    local: bool
 
 
 class AccountMade(AccountOut):
@@ -171,7 +171,7 @@ def shown(session: DatabaseSession, account: Account) -> AccountOut:
         must_change_password=account.must_change, disabled=account.disabled, failures=failures.count if failures else 0,
         locked_until=locked_until if locked_until and locked_until > datetime.now(UTC) else None,
         last_signed_in_at=account.last_signed_in_at, created_by=account.created_by, created_at=account.created_at,
-        revision=account.revision,
+        revision=account.revision, local=account.subject is None,
     )  # fmt: skip
 
 
