@@ -66,7 +66,7 @@ export function Frame() {
       <a className="skip" href="#main">
         {words.skip}
       </a>
-      <aside className="side">
+      <aside className="side" aria-label={words.product}>
         <Link to="/" className="brand">
           <Brand />
           <span>
