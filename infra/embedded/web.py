@@ -33,6 +33,11 @@ def folder(tools: Path, sources: Path = SOURCES) -> Path:
     return tools / "console" / state.hexdigest()[:16]
 
 
+def packages(tools: Path) -> Path:
+    """Where the npm packages lie that the pages were built with, those for their tests among them."""
+    return tools / "console" / ".build" / "node_modules"
+
+
 def files(sources: Path) -> list[Path]:
     """What the pages are built from."""
     found: list[Path] = []
@@ -79,18 +84,18 @@ def _npm(node: Path | None) -> list[str]:
 
 def _build(made: Path, npm: list[str], sources: Path) -> None:
     """Build in a folder of the tools, whose packages are kept: the checkout stays as it is."""
-    place = made.parent / ".build"
-    packages, stamp = place / "node_modules", place / ".installed"
+    place = packages(made.parents[1]).parent
+    installed, stamp = place / "node_modules", place / ".installed"
     place.mkdir(parents=True, exist_ok=True)
     for path in place.iterdir():
-        if path not in (packages, stamp):
+        if path not in (installed, stamp):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for path in files(sources):
         copy = place / path.relative_to(sources)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
     lock = hashlib.sha256((sources / LOCK).read_bytes()).hexdigest()
-    if not packages.is_dir() or not stamp.is_file() or stamp.read_text() != lock:
+    if not installed.is_dir() or not stamp.is_file() or stamp.read_text() != lock:
         stamp.unlink(missing_ok=True)
         _run([*npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], place, _INSTALL_SECONDS)
         stamp.write_text(lock)

@@ -35,7 +35,7 @@ export const COLOURS: Record<Mode, Colours> = {
   },
 }
 
-const FONT =
+export const FONT =
   '"PingFang SC", "HarmonyOS Sans SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", ' +
   'system-ui, -apple-system, "Segoe UI", sans-serif'
 

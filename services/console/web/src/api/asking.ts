@@ -10,12 +10,20 @@ export interface Asking<T> {
   reload: () => void
 }
 
-const kept = new Map<string, Answer<unknown>>()
+interface Kept {
+  answer: Answer<unknown>
+  at: number
+}
+
+const kept = new Map<string, Kept>()
+const underWay = new Map<string, Promise<Answer<unknown>>>()
 const MOST_KEPT = 200
+/** How long an answer does for whoever asks the same: several parts of a page do. */
+const FRESH_MS = 5_000
 
 function keep(key: string, answer: Answer<unknown>): void {
   kept.delete(key)
-  kept.set(key, answer)
+  kept.set(key, { answer, at: Date.now() })
   const oldest = kept.keys().next().value
   if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest)
 }
@@ -23,9 +31,31 @@ function keep(key: string, answer: Answer<unknown>): void {
 /** Forgets all that was read: for another person, or another language. */
 export function forget(): void {
   kept.clear()
+  underWay.clear()
+}
+
+standing.changed = () => {
+  for (const one of kept.values()) one.at = 0
+  underWay.clear()
 }
 
 type Fetch<T> = (path: string, asked: Asked) => Promise<Answer<T>>
+
+/** Asks once for all who want the same at the same time. */
+function together<T>(key: string, path: string, fetch: Fetch<T>, background: boolean): Promise<Answer<T>> {
+  const waiting = underWay.get(key) as Promise<Answer<T>> | undefined
+  if (waiting) return waiting
+  const asked = fetch(path, { background })
+  underWay.set(key, asked)
+  const over = () => {
+    if (underWay.get(key) === asked) underWay.delete(key)
+  }
+  asked.then((answer) => {
+    if (underWay.get(key) === asked) keep(key, answer)
+    over()
+  }, over)
+  return asked
+}
 
 function useReading<T>(path: string | null, fetch: Fetch<T>): Asking<T> {
   const key = path && `${standing.language} ${path}`
@@ -38,27 +68,33 @@ function useReading<T>(path: string | null, fetch: Fetch<T>): Asking<T> {
 
   useEffect(() => {
     if (path === null || key === null) return
-    const over = new AbortController()
-    const known = kept.get(key) as Answer<T> | undefined
+    let over = false
+    const before = kept.get(key)
+    const known = before?.answer as Answer<T> | undefined
+    if (known && turn === 0 && Date.now() - before!.at < FRESH_MS) {
+      set({ key, answer: known, problem: null, loading: false })
+      return
+    }
     set((before) => ({
       key,
       ...(known ? { answer: known } : before.key === key && before.answer ? { answer: before.answer } : {}),
       problem: null,
       loading: true,
     }))
-    fetching.current(path, { signal: over.signal, background: turn > 0 }).then(
+    together(key, path, fetching.current, turn > 0).then(
       (answer) => {
-        if (over.signal.aborted) return
-        keep(key, answer)
+        if (over) return
         set({ key, answer, problem: null, loading: false })
       },
       (error: unknown) => {
-        if (over.signal.aborted) return
+        if (over) return
         if (!(error instanceof Refused)) throw error
         set((before) => ({ ...before, key, problem: error.problem, loading: false }))
       },
     )
-    return () => over.abort()
+    return () => {
+      over = true
+    }
   }, [path, key, turn])
 
   const reload = useCallback(() => setTurn((one) => one + 1), [])

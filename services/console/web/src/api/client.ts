@@ -51,12 +51,14 @@ interface Standing {
   csrf: string
   /** Called when the session is over. */
   over: () => void
+  /** Called when something was changed: what was read before may be so no more. */
+  changed: () => void
   /** Gets the session anew and answers its CSRF token. */
   renew: () => Promise<string>
 }
 
 /** What every request carries; the session keeps it. */
-export const standing: Standing = { language: 'zh-CN', csrf: '', over: () => {}, renew: async () => '' }
+export const standing: Standing = { language: 'zh-CN', csrf: '', over: () => {}, changed: () => {}, renew: async () => '' }
 
 const SILENT: Record<string, [string, string]> = {
   'zh-CN': ['没有应答', '无法连接数据共享平台，请检查网络后重试。'],
@@ -110,6 +112,7 @@ export async function ask<T>(path: string, asked: Asked = {}): Promise<Answer<T>
     if (response.status === 401 && refused.slug === 'not-signed-in') standing.over()
     throw refused
   }
+  if (asked.method && asked.method !== 'GET') standing.changed()
   const text = response.status === 204 ? '' : await response.text()
   const json = text !== '' && (response.headers.get('Content-Type') ?? '').includes('json')
   return { data: (json ? JSON.parse(text) : text) as T, etag: response.headers.get('ETag') }

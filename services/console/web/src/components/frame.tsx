@@ -66,8 +66,8 @@ export function Frame() {
       <a className="skip" href="#main">
         {words.skip}
       </a>
-      <aside className="side">
-        <Link to="/" className="brand" aria-label={words.product}>
+      <aside className="side" aria-label={words.product}>
+        <Link to="/" className="brand">
           <Brand />
           <span>
             <b>{words.product}</b>
@@ -200,7 +200,7 @@ function Top({ onMenu, open }: { onMenu: () => void; open: boolean }) {
             onClick: ({ key }) => (key === 'out' ? void signOut() : setChanging(true)),
           }}
         >
-          <button type="button" className="person" aria-label={`${words.top.account}: ${me.name}`}>
+          <button type="button" className="person" aria-haspopup="menu">
             <span className="person-name">{me.name}</span>
             <span className="person-of">
               {me.department ? departments.name(me.department) : me.roles.map((one) => words.field.roles[one]).join(' · ')}

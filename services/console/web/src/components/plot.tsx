@@ -1,7 +1,7 @@
 /** A plot: drawn when it is in the page, in the console's colours, described for those who do not see it. */
 import type { ECharts, EChartsCoreOption } from 'echarts/core'
 import { useEffect, useRef, useState } from 'react'
-import { COLOURS, type Colours } from '../theme'
+import { COLOURS, FONT, type Colours } from '../theme'
 import { useSession } from '../session'
 import { useWords } from '../i18n'
 
@@ -59,7 +59,7 @@ export function Plot({ label, height, option, onClick }: Props) {
 
 const BASE = (c: Colours): EChartsCoreOption => ({
   color: c.series,
-  textStyle: { color: c.ink2, fontFamily: 'inherit', fontSize: 12 },
+  textStyle: { color: c.ink2, fontFamily: FONT, fontSize: 12 },
   animationDuration: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 300,
 })
 

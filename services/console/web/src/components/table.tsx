@@ -97,8 +97,6 @@ export function DataTable<T>(props: Props<T>) {
         onScroll={onScroll}
         style={windowed ? { maxHeight: props.height ?? 560 } : undefined}
         tabIndex={0}
-        role="region"
-        aria-label={caption}
       >
         <table className="table" aria-rowcount={ordered.length + 1}>
           <caption className="hear">{caption}</caption>

@@ -1113,7 +1113,7 @@ export interface paths {
         };
         /**
          * List Tokens
-         * @description All tokens there ever were; none of their secrets.
+         * @description All tokens there ever were, without their secrets; those of who is signed in are the console's affair.
          */
         get: operations["list_tokens_api_catalog_v1_tokens_get"];
         put?: never;
@@ -1143,6 +1143,46 @@ export interface paths {
          * @description Revoke a token: it opens nothing from now on. Revoking it again changes nothing.
          */
         delete: operations["revoke_token_api_catalog_v1_tokens__token_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/catalog/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make Session
+         * @description Make the token of somebody who signed in at the console. For the console alone.
+         */
+        post: operations["make_session_api_catalog_v1_sessions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/catalog/v1/sessions/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Session
+         * @description End the token of somebody who signed out. For the console alone, and for its own tokens only.
+         */
+        delete: operations["end_session_api_catalog_v1_sessions__token_id__delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2698,6 +2738,36 @@ export interface components {
             availability_percent?: string | null;
             /** Retention Days */
             retention_days?: number | null;
+        };
+        /**
+         * SessionForm
+         * @description Who signed in, and until when that holds.
+         */
+        SessionForm: {
+            /** Name */
+            name: string;
+            /** Department */
+            department?: string | null;
+            /**
+             * Roles
+             * @example [
+             *       "provider",
+             *       "consumer"
+             *     ]
+             */
+            roles: components["schemas"]["Role"][];
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /** SessionMade */
+        SessionMade: {
+            /** Id */
+            id: string;
+            /** Token */
+            token: string;
         };
         /**
          * Severity
@@ -6456,6 +6526,86 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TokenOut"];
                 };
+            };
+            /** @description A problem, told in the caller's language (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, told in the caller's language (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_session_api_catalog_v1_sessions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionForm"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionMade"];
+                };
+            };
+            /** @description A problem, told in the caller's language (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, told in the caller's language (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_session_api_catalog_v1_sessions__token_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem, told in the caller's language (RFC 9457) */
             "4XX": {

@@ -444,7 +444,9 @@ export interface paths {
         };
         /**
          * List Totals
-         * @description Sums of the last 30 days (unless told otherwise) by grant, resource or consuming department, most first.
+         * @description Sums of the last 30 days (unless told otherwise), most used first.
+         *
+         *     They are by grant, resource, consuming department or the scenario that the demand named.
          */
         get: operations["list_totals_api_demand_v1_usage_totals_get"];
         put?: never;
@@ -888,6 +890,7 @@ export interface components {
             row_filter: string | null;
             /** Channels */
             channels: string[];
+            table: components["schemas"]["OwnTable"] | null;
             /** Purpose */
             purpose: string;
             /** Scenario */
@@ -991,7 +994,8 @@ export interface components {
              *       "topic"
              *     ]
              */
-            channels: ("topic" | "api")[];
+            channels: ("topic" | "table" | "api")[];
+            table?: components["schemas"]["OwnTable"] | null;
             /** Purpose */
             purpose: string;
             /** Scenario */
@@ -1034,6 +1038,7 @@ export interface components {
             row_filter: string | null;
             /** Channels */
             channels: string[];
+            table: components["schemas"]["OwnTable"] | null;
             /** Purpose */
             purpose: string;
             /** Scenario */
@@ -1538,6 +1543,22 @@ export interface components {
          * @enum {string}
          */
         Outcome: "as_asked" | "otherwise" | "removed";
+        /**
+         * OwnTable
+         * @description The table of a department's own database that the channel `table` fills; it is made where there is none.
+         */
+        OwnTable: {
+            /**
+             * Schema
+             * @example received
+             */
+            schema: string;
+            /**
+             * Table
+             * @example people
+             */
+            table: string;
+        };
         /** Page[DemandOut] */
         Page_DemandOut_: {
             /** Items */
@@ -1908,15 +1929,21 @@ export interface components {
         };
         /**
          * TableTarget
-         * @description The table that the table channel fills; `dsn_secret` names the secret that holds the connection string.
+         * @description Such a table, and the secret that holds the connection string of its database.
          */
         TableTarget: {
+            /**
+             * Schema
+             * @example received
+             */
+            schema: string;
+            /**
+             * Table
+             * @example people
+             */
+            table: string;
             /** Dsn Secret */
             dsn_secret: string;
-            /** Schema */
-            schema: string;
-            /** Table */
-            table: string;
         };
         /**
          * TimelineEntry
@@ -1952,14 +1979,33 @@ export interface components {
             records: number;
             /**
              * Bytes
-             * @description Not known of these deliveries: null.
+             * @description Of the delivered records and of the answers of the row API.
              */
-            bytes?: number | null;
+            bytes: number;
             /**
              * Errors
              * @description Changes that went to quarantine.
              */
             errors: number;
+            /**
+             * Calls
+             * @description Calls of the row API.
+             */
+            calls: number;
+            /**
+             * Rows
+             * @description Rows that these were answered with.
+             */
+            rows: number;
+            /**
+             * Refused
+             * @description Calls that were not answered: not allowed, not valid, too many, not just then.
+             */
+            refused: number;
+            /** Call Mean Ms */
+            call_mean_ms: number | null;
+            /** Call Max Ms */
+            call_max_ms: number | null;
             /**
              * Timed
              * @description Deliveries of changes, not of rows that were there before.
@@ -1978,7 +2024,7 @@ export interface components {
             latency_max_ms: number | null;
             /**
              * Of
-             * @description The grant, resource or department.
+             * @description The grant, resource, department or scenario (empty: none was named).
              * @example population
              */
             of: string;
@@ -1999,14 +2045,33 @@ export interface components {
             records: number;
             /**
              * Bytes
-             * @description Not known of these deliveries: null.
+             * @description Of the delivered records and of the answers of the row API.
              */
-            bytes?: number | null;
+            bytes: number;
             /**
              * Errors
              * @description Changes that went to quarantine.
              */
             errors: number;
+            /**
+             * Calls
+             * @description Calls of the row API.
+             */
+            calls: number;
+            /**
+             * Rows
+             * @description Rows that these were answered with.
+             */
+            rows: number;
+            /**
+             * Refused
+             * @description Calls that were not answered: not allowed, not valid, too many, not just then.
+             */
+            refused: number;
+            /** Call Mean Ms */
+            call_mean_ms: number | null;
+            /** Call Max Ms */
+            call_max_ms: number | null;
             /**
              * Timed
              * @description Deliveries of changes, not of rows that were there before.
@@ -3361,7 +3426,7 @@ export interface operations {
     list_totals_api_demand_v1_usage_totals_get: {
         parameters: {
             query?: {
-                by?: "grant" | "resource" | "department";
+                by?: "grant" | "resource" | "department" | "scenario";
                 /** @description Windows that began here or later. */
                 since?: string | null;
                 /** @description Windows that began before. */

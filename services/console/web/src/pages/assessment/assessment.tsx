@@ -98,10 +98,10 @@ function RateView({ name, rate, before }: { name: string; rate: Rate; before: Ra
     <div className="figure">
       <dt>{name}</dt>
       <dd>{percent(rate.value, language)}</dd>
-      <p>
+      <dd className="note">
         {rate.whole > 0 && told.part(number(rate.part, language), number(rate.whole, language))}
         {change !== null && ` · ${told.change} ${change >= 0 ? '+' : ''}${percent(change, language)}`}
-      </p>
+      </dd>
     </div>
   )
 }

@@ -5,9 +5,9 @@ import { useWords, named } from '../../i18n'
 import { useDepartments } from '../../session'
 
 const KINDS = ['system', 'source', 'mount', 'changes', 'resource', 'contract', 'grant', 'delivery', 'department'] as const
-const WIDTH = 148
+const WIDTH = 122
 const HEIGHT = 46
-const GAP_X = 40
+const GAP_X = 24
 const GAP_Y = 14
 
 interface Placed {
@@ -55,7 +55,7 @@ export function LineageGraph({ lineage }: { lineage: Lineage }) {
         : node.name
   return (
     <>
-      <div className="lineage" tabIndex={0} role="region" aria-label={words.catalogue.lineage.title}>
+      <div className="lineage" tabIndex={0}>
         <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={words.catalogue.lineage.title} style={{ maxWidth: width * 1.15 }}>
           {lineage.edges.map(([from, to]) => {
             const [a, b] = [byId.get(from), byId.get(to)]
@@ -97,7 +97,7 @@ export function LineageGraph({ lineage }: { lineage: Lineage }) {
   )
 }
 
-const UNITS = 17
+const UNITS = 15
 
 /** As much of a name as fits a box; signs of Chinese take the room of two letters. */
 function short(name: string): string {

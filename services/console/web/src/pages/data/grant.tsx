@@ -101,16 +101,23 @@ function Delivery({ grant }: { grant: Grant }) {
         <div className="figure">
           <dt>{told.figures.records}</dt>
           <dd>{number((use?.records ?? 0) + more, language)}</dd>
-          <p>{use && <When at={use.last_delivered_at} />}</p>
+          <dd className="note">{use && <When at={use.last_delivered_at} />}</dd>
         </div>
         <div className="figure">
           <dt>{told.figures.latency}</dt>
           <dd>{duration(total?.latency_mean_ms, language)}</dd>
-          <p>{told.figures.latencyMore}</p>
+          <dd className="note">{told.figures.latencyMore}</dd>
         </div>
         <div className="figure"><dt>{told.figures.worst}</dt><dd>{duration(total?.latency_max_ms, language)}</dd></div>
         <div className="figure"><dt>{told.figures.timely}</dt><dd>{percent(total?.timed ? total.timely / total.timed : null, language)}</dd></div>
         <div className={total?.errors ? 'figure warn' : 'figure'}><dt>{told.figures.errors}</dt><dd>{number(total?.errors ?? 0, language)}</dd></div>
+        {grant.channels.includes('api') && (
+          <div className="figure">
+            <dt>{told.figures.calls}</dt>
+            <dd>{number(total?.calls ?? 0, language)}</dd>
+            <dd className="note">{told.figures.callsMore(duration(total?.call_mean_ms, language), number(total?.refused ?? 0, language))}</dd>
+          </div>
+        )}
         {serving.data && (
           <div className="figure">
             <dt>{serving.data.catching_up ? told.figures.behind : told.figures.live}</dt>

@@ -27,7 +27,8 @@ interface Fields {
   scenario?: string
   legal_basis?: string
   frequency: DemandForm['frequency']
-  channels: ('topic' | 'api')[]
+  channels: DemandForm['channels']
+  table?: { schema: string; table: string }
   until?: Dayjs | null
   emergency?: { responsible: string; reason: string }
 }
@@ -49,6 +50,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
   const doing = useDoing()
   useDefects(form, doing.problem)
   const kind = Form.useWatch('kind', form) ?? demand?.kind ?? 'catalogued'
+  const channels = Form.useWatch('channels', form) ?? []
   const code = Form.useWatch('resource', form) ?? demand?.resource ?? params.get('resource')
   const asked = useAsk<Resource>(kind === 'catalogued' && code ? `${CATALOG}/resources/${code}` : null)
   const terms = asked.data?.published ?? null
@@ -80,7 +82,8 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
     items: given.kind === 'catalogued' ? [...chosen.keys()] : [],
     masks: Object.fromEntries([...chosen].flatMap(([name, mask]) => (mask === 'clear' ? [] : [[name, MASKS[mask]]]))),
     row_filter: given.kind === 'catalogued' ? rowFilter : null,
-    channels: given.channels,
+    channels: given.channels ?? ['topic'],
+    table: given.channels?.includes('table') ? (given.table ?? null) : null,
     purpose: given.purpose,
     scenario: given.scenario?.trim() || null,
     legal_basis: given.legal_basis?.trim() || null,
@@ -122,12 +125,13 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
   const initial: Partial<Fields> = demand
     ? {
         kind: demand.kind === 'catalogued' ? 'catalogued' : 'uncatalogued', title: demand.title, purpose: demand.purpose,
-        frequency: demand.frequency, channels: demand.channels.filter((one) => one === 'topic' || one === 'api'),
+        frequency: demand.frequency, channels: demand.channels.filter((one) => one === 'topic' || one === 'table' || one === 'api'),
         until: demand.until ? dayjs(demand.until) : null,
         ...(demand.resource ? { resource: demand.resource } : {}),
         ...(demand.wanted ? { wanted: demand.wanted } : {}),
         ...(demand.scenario ? { scenario: demand.scenario } : {}),
         ...(demand.legal_basis ? { legal_basis: demand.legal_basis } : {}),
+        ...(demand.table ? { table: demand.table } : {}),
         ...(demand.emergency ? { emergency: demand.emergency } : {}),
       }
     : {
@@ -146,7 +150,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
       />
       {doing.problem && <ProblemView problem={doing.problem} />}
       <div className="grid wide-left">
-        <Form form={form} layout="vertical" initialValues={initial} requiredMark="optional" scrollToFirstError disabled={doing.busy}>
+        <Form form={form} layout="vertical" initialValues={initial} requiredMark={false} scrollToFirstError disabled={doing.busy}>
           <Section title={told.what}>
             <Form.Item name="kind" label={told.kind}>
               <Segmented
@@ -195,22 +199,32 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
               <Input.TextArea autoSize={{ minRows: 2 }} placeholder={told.purposeHint} maxLength={4_000} />
             </Form.Item>
             <div className="grid two">
-              <Form.Item name="scenario" label={told.scenario}>
+              <Form.Item name="scenario" label={`${told.scenario} ${told.optional}`}>
                 <Input maxLength={2_000} />
               </Form.Item>
-              <Form.Item name="legal_basis" label={told.basis} rules={terms?.sharing_type === 'conditional' ? [{ required: true, message: told.need }] : []}>
+              <Form.Item name="legal_basis" label={terms?.sharing_type === 'conditional' ? told.basis : `${told.basis} ${told.optional}`} rules={terms?.sharing_type === 'conditional' ? [{ required: true, message: told.need }] : []}>
                 <Input placeholder={told.basisHint} maxLength={2_000} />
               </Form.Item>
               <Form.Item name="frequency" label={told.frequency}>
                 <Select options={(['real_time', 'daily', 'weekly', 'monthly', 'quarterly', 'yearly', 'once'] as const).map((value) => ({ value, label: words.field.cycles[value] }))} />
               </Form.Item>
-              <Form.Item name="until" label={told.until} extra={told.untilHint}>
+              <Form.Item name="until" label={`${told.until} ${told.optional}`} extra={told.untilHint}>
                 <DatePicker style={{ width: '100%' }} minDate={dayjs().add(1, 'day')} />
               </Form.Item>
-              <Form.Item name="channels" label={told.channels} rules={[{ required: true, message: told.need }]}>
-                <Checkbox.Group options={(['topic', 'api'] as const).map((value) => ({ value, label: words.field.channels[value] }))} />
+              <Form.Item name="channels" label={told.channels} rules={[{ type: 'array', min: 1, message: told.need }]}>
+                <Checkbox.Group options={(['topic', 'table', 'api'] as const).map((value) => ({ value, label: words.field.channels[value] }))} />
               </Form.Item>
             </div>
+            {channels.includes('table') && (
+              <div className="grid two">
+                <Form.Item name={['table', 'schema']} label={told.tableSchema} extra={told.tableHint} rules={[{ required: true, message: told.need }]}>
+                  <Input placeholder="received" maxLength={63} />
+                </Form.Item>
+                <Form.Item name={['table', 'table']} label={told.tableName} rules={[{ required: true, message: told.need }]}>
+                  <Input placeholder="people" maxLength={63} />
+                </Form.Item>
+              </div>
+            )}
             <Checkbox checked={urgent} disabled={terms?.grade === 'important'} onChange={(event) => setUrgent(event.target.checked)}>
               <b>{told.emergency}</b> <span className="faint">{told.emergencyLead}</span>
             </Checkbox>
@@ -226,7 +240,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
             )}
           </Section>
         </Form>
-        <aside style={{ position: 'sticky', top: 70 }}>
+        <div style={{ position: 'sticky', top: 70 }}>
           <Before terms={terms} kind={kind} mounted={asked.data ? asked.data.mount !== null : true} loading={asked.loading && !!code} />
           <div style={{ display: 'flex', gap: 8, marginTop: 14 }}>
             <Button type="primary" size="large" block loading={doing.busy} disabled={notShared} onClick={() => void send(true)}>
@@ -236,7 +250,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
               {told.save}
             </Button>
           </div>
-        </aside>
+        </div>
       </div>
     </>
   )
@@ -330,8 +344,8 @@ function ItemsPicker({ items, chosen, onChange, problem }: ItemsProps) {
     onChange(next)
   }
   return (
-    <fieldset style={{ border: 0, margin: 0, padding: 0 }}>
-      <legend style={{ color: 'var(--ink-2)', padding: 0 }}>{told.items}</legend>
+    <div role="group" aria-labelledby="items-picked">
+      <p id="items-picked" style={{ color: 'var(--ink-2)' }}>{told.items}</p>
       <p className="faint">
         {told.itemsLead}{' '}
         <Button type="link" size="small" onClick={() => onChange(new Map(items.map((one) => [one.name, chosen.get(one.name) ?? proposed(one)])))}>
@@ -340,7 +354,7 @@ function ItemsPicker({ items, chosen, onChange, problem }: ItemsProps) {
         <Button type="link" size="small" onClick={() => onChange(new Map())}>{told.itemsNone}</Button>
       </p>
       {problem && <p role="alert" style={{ color: 'var(--bad)' }}>{problem}</p>}
-      <div className="table-scroll" style={{ maxHeight: 420, overflow: 'auto' }} tabIndex={0} role="region" aria-label={told.items}>
+      <div className="table-scroll" style={{ maxHeight: 420, overflow: 'auto' }} tabIndex={0}>
         <table className="table">
           <tbody>
             {items.map((one) => {
@@ -376,7 +390,7 @@ function ItemsPicker({ items, chosen, onChange, problem }: ItemsProps) {
           </tbody>
         </table>
       </div>
-    </fieldset>
+    </div>
   )
 }
 

@@ -141,6 +141,7 @@ function Asked({ demand }: { demand: DemandDetail }) {
     [told.scenario, demand.scenario],
     [told.basis, demand.legal_basis],
     [told.channels, demand.channels.map((one) => named(words.field.channels, one)).join(' · ')],
+    [words.data.connect.table, demand.table && <code key="table">{`${demand.table.schema}.${demand.table.table}`}</code>],
     [told.frequency, named(words.field.cycles, demand.frequency)],
     [told.until, demand.until ? <Day on={demand.until} /> : told.forEver],
     [told.emergency, demand.emergency && `${demand.emergency.responsible} · ${demand.emergency.reason}`],
@@ -300,8 +301,8 @@ function Decision({ demand, etag, done }: { demand: DemandDetail; etag: string |
         {action === 'return' && (
           <Form.List name="defects" initialValue={[{ pointer: '/purpose' }]}>
             {(fields, { add, remove }) => (
-              <fieldset style={{ border: 0, padding: 0, margin: '0 0 14px' }}>
-                <legend style={{ padding: 0, color: 'var(--ink-2)' }}>{told.defects}</legend>
+              <div role="group" aria-labelledby="defects-told" style={{ marginBottom: 14 }}>
+                <p id="defects-told" style={{ color: 'var(--ink-2)' }}>{told.defects}</p>
                 <p className="faint">{told.returnNote}</p>
                 {fields.map(({ key, name }) => (
                   <div key={key} style={{ display: 'flex', gap: 8 }}>
@@ -315,7 +316,7 @@ function Decision({ demand, etag, done }: { demand: DemandDetail; etag: string |
                   </div>
                 ))}
                 <Button size="small" onClick={() => add({ pointer: '/items' })}>{told.addDefect}</Button>
-              </fieldset>
+              </div>
             )}
           </Form.List>
         )}

@@ -10,7 +10,6 @@ import {
 } from '../../api/types'
 import { Empty, ProblemView, Shown } from '../../components/states'
 import { DataTable } from '../../components/table'
-import { Mark } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { DueBy, useNow, When } from '../../components/when'
 import { number, placeDay } from '../../format'
@@ -165,7 +164,7 @@ function Notices({ notices, reload }: { notices: Notice[]; reload: () => void })
         {[...notices].reverse().slice(0, SHOWN).map((one) => (
           <li key={one.id} style={{ gridTemplateColumns: 'minmax(0, 1fr) auto' }}>
             <div>
-              {one.demand ? <Link to={`/demands/${one.demand}`}>{one.words}</Link> : <Mark tone="accent">{one.words}</Mark>}
+              {one.demand ? <Link to={`/demands/${one.demand}`}>{one.words}</Link> : one.words}
               <div className="more"><When at={one.created_at} /></div>
             </div>
             <Button size="small" type="text" onClick={() => void read(one.id)}>{words.work.read}</Button>

@@ -85,7 +85,7 @@ export default function Overview() {
         <div className="figure">
           <dt>{told.figures.today}</dt>
           <dd>{number(delivered, language)}</dd>
-          <p>{told.figures.rate} {number(rate, language)}</p>
+          <dd className="note">{told.figures.rate} {number(rate, language)}</dd>
         </div>
         <RateFigure name={told.figures.onDemand} rate={total?.on_demand} target={0.95} />
         <RateFigure name={told.figures.minute} rate={total?.minute_level} target={0.9} />
@@ -144,10 +144,14 @@ function RateFigure({ name, rate, target }: { name: string; rate: { value: numbe
     <div className={`figure ${tone}`}>
       <dt>{name}</dt>
       <dd>{percent(value, language)}</dd>
-      <p>
-        {target !== undefined && told.target(percent(target, language))}
-        {rate && rate.whole > 0 && ` · ${told.parts(number(rate.part, language), number(rate.whole, language))}`}
-      </p>
+      <dd className="note">
+        {[
+          target !== undefined && told.target(percent(target, language)),
+          rate && rate.whole > 0 && told.parts(number(rate.part, language), number(rate.whole, language)),
+        ]
+          .filter(Boolean)
+          .join(' · ')}
+      </dd>
     </div>
   )
 }

@@ -76,7 +76,7 @@ export function Doorway({ children }: { children: ReactNode }) {
   const { points } = words.signIn
   return (
     <div className="door">
-      <div className="door-story">
+      <aside className="door-story" aria-label={words.product}>
         <div className="brand">
           <Brand />
           <span>
@@ -94,7 +94,7 @@ export function Doorway({ children }: { children: ReactNode }) {
           <dd>{points.proofMore}</dd>
         </dl>
         <Streams />
-      </div>
+      </aside>
       <main className="door-form">
         <div className="door-language">
           <Button
