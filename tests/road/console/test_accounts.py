@@ -130,6 +130,6 @@ def test_the_language_is_kept(reception: Reception, exchange: Exchange) -> None:
 
 
 def test_programs_are_told_where_to_connect(reception: Reception, exchange: Exchange) -> None:
-    told = must(reception.person("ops").own("GET", "/endpoints"))
+    told = must(reception.known("ops").own("GET", "/endpoints"))
     assert told["kafka"] == exchange.bootstrap and told["registry"] == exchange.registry_url
     assert told["rows"] == exchange.url("rows")

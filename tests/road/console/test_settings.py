@@ -53,7 +53,7 @@ def consoles(exchange: Exchange) -> Iterator[Consoles]:
 
 
 def login_of(reception: Reception) -> str:
-    return str(reception.person("auditor").session()["me"]["login"])
+    return str(reception.known("auditor").session()["me"]["login"])
 
 
 def test_a_session_ends_when_nothing_is_done_and_looking_on_is_nothing(
