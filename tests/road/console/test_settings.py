@@ -14,6 +14,7 @@ import pytest
 from cli.exchange import Exchange
 from services.console.__main__ import make_app
 from services.console.front import Front
+from services.core import telemetry
 from tests.road.audit.conftest import Books
 from tests.road.catalog.office import Place
 from tests.road.console.conftest import OWN_PASSWORD, Browser, Reception, must
@@ -47,6 +48,8 @@ class Consoles:
 
 @pytest.fixture
 def consoles(exchange: Exchange) -> Iterator[Consoles]:
+    # an event carries a trace, which somebody has to begin
+    telemetry.start("console", "WARNING")
     made = Consoles(exchange)
     yield made
     made.stop()
