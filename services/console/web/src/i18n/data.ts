@@ -41,6 +41,7 @@ export const en: Like<typeof zh> = {
   figures: {
     records: 'Records delivered', latency: 'Mean latency', latencyMore: 'source commit to delivery', worst: 'Longest',
     timely: 'Within a minute', errors: 'Set aside', behind: 'catching up', live: 'live',
+    calls: 'API calls', callsMore: (mean, refused) => `${mean} on average · ${refused} refused`,
   },
   plot: { title: 'Delivery and latency', records: 'Records', latency: 'Mean latency (ms)', minute: 'By minute', hour: 'By hour', day: 'By day', label: 'Records delivered and mean latency over time', none: 'Nothing was delivered in this span.' },
   connect: {
