@@ -65,7 +65,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Accounts, Feed]:
     app = application("console", checks, docs=False)
     admission = Admission(sessions, accounts, here.console_url)
     forwarding = Forwarding(services, sessions, here)
-    api.install(app, entrance, admission, forwarding, Pages(here.console_pages), hub, here.oidc_title)
+    api.install(app, entrance, admission, forwarding, Pages(here.console_pages), hub, here)
     return app, accounts, feed
 
 

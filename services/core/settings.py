@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     registry_public_url: str = Field(
         default="", description="Where systems outside reach the registry; empty: where we do."
     )
+    rows_public_url: str = Field(
+        default="", description="Where systems outside reach the look-ups of rows; empty: where we do."
+    )
     connect_url: str = "http://127.0.0.1:8083"
     postgres_host: str = "127.0.0.1"
     postgres_port: int = 5432

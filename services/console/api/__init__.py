@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from services.console.admission import Admission
-from services.console.api import accounts, live, session
+from services.console.api import accounts, endpoints, live, session
 from services.console.api.session import PREFIX
 from services.console.entrance import Entrance
 from services.console.forwarding import METHODS, Forwarding, nothing_there
@@ -16,6 +16,7 @@ from services.console.pages import Pages
 from services.core.http import include
 from services.core.problems import Problem
 from services.core.problems import answer as answer_problem
+from services.core.settings import Settings
 from services.core.words import Words
 
 
@@ -26,15 +27,16 @@ def install(
     forwarding: Forwarding,
     pages: Pages,
     hub: Hub,
-    openid_title: str,
+    here: Settings,
 ) -> None:
     """Put all routes into `app`."""
     app.state.admission = admission
     include(app, session.own_routes(entrance, admission), PREFIX)
     include(app, accounts.router(entrance, forwarding), PREFIX)
+    include(app, endpoints.router(here), PREFIX)
     include(app, live.router(hub, entrance.sessions), PREFIX)
     # whoever is not signed in yet has to be able to do that
-    app.include_router(session.open_routes(entrance, admission, openid_title), prefix=PREFIX)
+    app.include_router(session.open_routes(entrance, admission, here.oidc_title), prefix=PREFIX)
     if entrance.openid is not None:
         app.include_router(session.openid_routes(entrance.openid, entrance, admission), prefix=PREFIX)
 

@@ -27,6 +27,7 @@ WHO: dict[str, frozenset[Role]] = {
     "POST /accounts/{login}/password": ALONE,
     "POST /accounts/{login}/unlock": ALONE,
     "GET /live": EVERYONE,
+    "GET /endpoints": EVERYONE,
     "DELETE /session": EVERYONE,
 }
 # whoever is not signed in yet has to be able to do that
@@ -126,3 +127,9 @@ def test_the_language_is_kept(reception: Reception, exchange: Exchange) -> None:
     assert must(person.own("PATCH", "/me", {"language": "en"}))["language"] == "en"
     assert person.session()["me"]["language"] == "en"
     assert person.own("PATCH", "/me", {"language": "fr"}).status_code == 422
+
+
+def test_programs_are_told_where_to_connect(reception: Reception, exchange: Exchange) -> None:
+    told = must(reception.person("ops").own("GET", "/endpoints"))
+    assert told["kafka"] == exchange.bootstrap and told["registry"] == exchange.registry_url
+    assert told["rows"] == exchange.url("rows")
