@@ -11,7 +11,7 @@ export const zh = {
   tabs: { delivery: '交付情况', connect: '接入方式', scope: '授权范围', feedback: '评价与异议' },
   figures: {
     records: '累计交付记录', latency: '平均时延', latencyMore: '从来源提交到交付', worst: '最长时延', timely: '一分钟内送达', errors: '隔离变更',
-    behind: '追补中', live: '实时',
+    behind: '追补中', live: '实时', calls: '接口调用', callsMore: (mean: string, refused: string) => `平均 ${mean} · 拒绝 ${refused} 次`,
   },
   plot: { title: '交付与时延', records: '交付记录', latency: '平均时延（毫秒）', minute: '按分钟', hour: '按小时', day: '按天', label: '每个时段的交付记录数与平均时延', none: '该时段内没有交付。' },
   connect: {
@@ -41,6 +41,7 @@ export const en: Like<typeof zh> = {
   figures: {
     records: 'Records delivered', latency: 'Mean latency', latencyMore: 'source commit to delivery', worst: 'Longest',
     timely: 'Within a minute', errors: 'Set aside', behind: 'catching up', live: 'live',
+    calls: 'API calls', callsMore: (mean, refused) => `${mean} on average · ${refused} refused`,
   },
   plot: { title: 'Delivery and latency', records: 'Records', latency: 'Mean latency (ms)', minute: 'By minute', hour: 'By hour', day: 'By day', label: 'Records delivered and mean latency over time', none: 'Nothing was delivered in this span.' },
   connect: {

@@ -97,7 +97,7 @@ export function LineageGraph({ lineage }: { lineage: Lineage }) {
   )
 }
 
-const UNITS = 15
+const UNITS = 14
 
 /** As much of a name as fits a box; signs of Chinese take the room of two letters. */
 function short(name: string): string {

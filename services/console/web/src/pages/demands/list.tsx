@@ -10,6 +10,7 @@ import { DEMAND_TONES, Mark } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { DueBy, When } from '../../components/when'
 import { named, useWords } from '../../i18n'
+import { useTitles } from '../catalogue/titles'
 import { useDepartments, useMe, useRoles } from '../../session'
 
 const VIEWS = ['all', 'actionable', 'mine', 'supplying'] as const
@@ -25,6 +26,7 @@ export default function Demands() {
   const may = useRoles()
   const navigate = useNavigate()
   const departments = useDepartments()
+  const titles = useTitles()
   const [params, setParams] = useSearchParams()
   const view = VIEWS.find((one) => one === params.get('view')) ?? 'all'
   const asked = useAll<DemandOut>(`${DEMAND}/demands?limit=500`)
@@ -78,8 +80,8 @@ export default function Demands() {
                   { key: 'department', title: words.list.applicant, value: (one) => departments.name(one.department) },
                   { key: 'supplier', title: words.list.supplier, value: (one) => departments.name(one.supplier) || words.list.unknown },
                   {
-                    key: 'resource', title: words.list.resource, value: (one) => one.resource,
-                    render: (one) => (one.resource ? <Link to={`/catalogue/${one.resource}`}>{one.resource}</Link> : <span className="faint">{named(words.field.kinds, one.kind)}</span>),
+                    key: 'resource', title: words.list.resource, value: (one) => titles(one.resource),
+                    render: (one) => (one.resource ? <Link to={`/catalogue/${one.resource}`}>{titles(one.resource)}</Link> : <span className="faint">{named(words.field.kinds, one.kind)}</span>),
                   },
                   {
                     key: 'state', title: words.list.state, value: (one) => named(words.field.states, one.state),

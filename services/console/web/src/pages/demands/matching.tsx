@@ -11,12 +11,14 @@ import { DEMAND_TONES, Mark } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { Day, DueBy } from '../../components/when'
 import { named, useWords } from '../../i18n'
+import { useTitles } from '../catalogue/titles'
 import { useDepartments, useMe } from '../../session'
 
 export default function Matching() {
   const words = useWords()
   const me = useMe()
   const departments = useDepartments()
+  const titles = useTitles()
   const [params, setParams] = useSearchParams()
   const query = { department: params.get('department'), state: params.get('state'), overdue: params.get('overdue') }
   const asked = useAll<MatchingLine>(withQuery(`${DEMAND}/matching`, { ...query, limit: 500 }))
@@ -85,7 +87,7 @@ export default function Matching() {
                 },
                 { key: 'department', title: words.list.applicant, value: (one) => departments.name(one.department) },
                 { key: 'supplier', title: words.list.supplier, value: (one) => departments.name(one.supplier) || words.list.unknown },
-                { key: 'resource', title: words.list.resource, value: (one) => one.resource, render: (one) => (one.resource ? <Link to={`/catalogue/${one.resource}`}>{one.resource}</Link> : <span className="faint">{named(words.field.kinds, one.kind)}</span>) },
+                { key: 'resource', title: words.list.resource, value: (one) => titles(one.resource), render: (one) => (one.resource ? <Link to={`/catalogue/${one.resource}`}>{titles(one.resource)}</Link> : <span className="faint">{named(words.field.kinds, one.kind)}</span>) },
                 { key: 'path', title: words.matching.path, value: (one) => named(words.field.paths, one.path) },
                 { key: 'state', title: words.list.state, value: (one) => named(words.field.states, one.state), render: (one) => <Mark tone={DEMAND_TONES[one.state] ?? 'calm'}>{named(words.field.states, one.state)}</Mark> },
                 { key: 'clock', title: words.matching.clock, value: (one) => named(words.field.clocks, one.clock) },

@@ -11,6 +11,7 @@ import { Mark, OBJECTION_TONES } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { DueBy, When } from '../../components/when'
 import { named, useWords } from '../../i18n'
+import { useTitles } from '../catalogue/titles'
 import { useDepartments, useMe, useRoles } from '../../session'
 
 export default function ObjectionPage() {
@@ -18,6 +19,7 @@ export default function ObjectionPage() {
   const words = useWords()
   const told = words.objections
   const departments = useDepartments()
+  const titles = useTitles()
   const asked = useAsk<Story>(`${DEMAND}/objections/${id}`)
   useReloadOn('demand', asked.reload)
   return (
@@ -25,7 +27,7 @@ export default function ObjectionPage() {
       {(one) => (
         <>
           <PageHead
-            title={told.page(one.resource)}
+            title={told.page(titles(one.resource))}
             above={[{ to: '/objections', name: told.title }]}
             lead={
               <span className="hit-meta" style={{ fontSize: 13.5 }}>

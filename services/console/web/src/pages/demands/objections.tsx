@@ -9,12 +9,14 @@ import { Mark, OBJECTION_TONES } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { DueBy, When } from '../../components/when'
 import { named, useWords } from '../../i18n'
+import { useTitles } from '../catalogue/titles'
 import { useDepartments } from '../../session'
 
 export default function Objections() {
   const words = useWords()
   const told = words.objections
   const departments = useDepartments()
+  const titles = useTitles()
   const asked = useAll<Objection>(`${DEMAND}/objections?limit=500`)
   useReloadOn('demand', asked.reload)
   return (
@@ -31,7 +33,7 @@ export default function Objections() {
                 sort={{ key: 'raised', down: true }}
                 tone={(one) => (one.overdue ? 'bad' : undefined)}
                 columns={[
-                  { key: 'resource', title: told.resource, value: (one) => one.resource, render: (one) => <Link to={`/objections/${one.id}`}>{one.resource}</Link> },
+                  { key: 'resource', title: told.resource, value: (one) => titles(one.resource), render: (one) => <Link to={`/objections/${one.id}`}>{titles(one.resource)}</Link> },
                   { key: 'from', title: told.from, value: (one) => departments.name(one.department) },
                   { key: 'to', title: told.to, value: (one) => departments.name(one.provider) },
                   { key: 'items', title: told.items, value: (one) => one.items.join('、') },

@@ -14,6 +14,7 @@ import { PageHead, Section } from '../../components/title'
 import { DueBy, useNow, When } from '../../components/when'
 import { number, placeDay } from '../../format'
 import { named, useLanguage, useWords } from '../../i18n'
+import { useTitles } from '../catalogue/titles'
 import { useDepartments, useMe, useRoles } from '../../session'
 
 interface Task {
@@ -32,6 +33,7 @@ export default function Work() {
   const may = useRoles()
   const me = useMe()
   const departments = useDepartments()
+  const title = useTitles()
   const today = placeDay(new Date(useNow()))
   const demands = useAll<DemandOut>(`${DEMAND}/demands?limit=500`)
   const clocks = useAll<OpenClock>(`${DEMAND}/clocks?limit=500`)
@@ -64,19 +66,19 @@ export default function Work() {
     ...(objections.data ?? [])
       .filter((one) => one.provider === own)
       .map((one): Task => ({
-        id: `objection ${one.id}`, kind: 'objection', title: words.work.objection(one.resource), to: `/objections/${one.id}`,
+        id: `objection ${one.id}`, kind: 'objection', title: words.work.objection(title(one.resource)), to: `/objections/${one.id}`,
         more: departments.name(one.department), due: one.due_on, overdue: one.overdue,
       })),
     ...(catalogue.data ?? [])
       .filter((one) => mine(one.department) || may('administrator'))
       .map((one): Task => ({
-        id: `catalogue ${one.resource} ${one.clock}`, kind: 'catalogue', title: one.resource, to: `/catalogue/${one.resource}`,
+        id: `catalogue ${one.resource} ${one.clock}`, kind: 'catalogue', title: title(one.resource), to: `/catalogue/${one.resource}`,
         more: [named(words.field.clocks, one.clock), one.assignee].filter(Boolean).join(' · '), due: one.due_on, overdue: one.overdue,
       })),
     ...(requests.data ?? [])
       .filter((one) => one.department === own)
       .map((one): Task => ({
-        id: `feedback ${one.grant}`, kind: 'feedback', title: words.work.feedback(one.resource), to: `/data/${one.grant}`,
+        id: `feedback ${one.grant}`, kind: 'feedback', title: words.work.feedback(title(one.resource)), to: `/data/${one.grant}`,
         more: words.table.rows(number(one.records, language)), due: null, overdue: false,
       })),
     ...(findings.data ?? [])
