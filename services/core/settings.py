@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     audit_url: str = "http://127.0.0.1:8004"
     table_url: str = "http://127.0.0.1:8005"
     rows_url: str = "http://127.0.0.1:8006"
+    watch_url: str = Field(default="", description="Where the watch of the exchange is; empty: there is none.")
     secrets: Path = Path("/run/secrets")
 
     place_title: str = Field(default="政务数据共享目录", description="What the catalogue is called in exports.")
