@@ -14,11 +14,12 @@ import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import structlog
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.httpx_client import AsyncOAuth2Client
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 _KEY = "console:openid:"
 _BEGUN_SECONDS = 600
 _DISCOVERED_SECONDS = 3_600.0
-_KEYS_SECONDS = 60.0
+_KEYS_SECONDS = 2.0
 _LEEWAY_SECONDS = 60
 _ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
 
@@ -67,10 +68,10 @@ class OpenId:
         state, nonce, verifier, secret = (secrets.token_urlsafe(32) for _ in range(4))
         begun = {"nonce": nonce, "verifier": verifier, "browser": _digest(secret), "redirect_uri": redirect_uri}
         await self._redis.set(_KEY + _digest(state), json.dumps(begun), ex=_BEGUN_SECONDS)
-        async with self._oauth(redirect_uri) as oauth:
-            url, _ = oauth.create_authorization_url(
-                provider["authorization_endpoint"], state=state, nonce=nonce, code_verifier=verifier
-            )
+        url = prepare_grant_uri(
+            provider["authorization_endpoint"], self._settings.oidc_client_id, "code", redirect_uri, "openid profile",
+            state, nonce=nonce, code_challenge=create_s256_code_challenge(verifier), code_challenge_method="S256",
+        )  # fmt: skip
         return Begun(str(url), secret)
 
     async def finish(self, state: str, code: str, issuer: str | None, secret: str) -> Mapped:
@@ -82,14 +83,7 @@ class OpenId:
         provider = await self._provider()
         if issuer is not None and issuer != provider["issuer"]:
             raise NotVouched("another provider answers")
-        try:
-            async with self._oauth(begun["redirect_uri"]) as oauth:
-                token = await oauth.fetch_token(
-                    provider["token_endpoint"], grant_type="authorization_code", code=code,
-                    code_verifier=begun["verifier"],
-                )  # fmt: skip
-        except (httpx.HTTPError, OAuthError, ValueError) as error:
-            raise NotVouched(f"the provider gives no token: {error}") from error
+        token = await self._token(provider, code, begun)
         claims = await self._claims(provider, str(token.get("id_token", "")), begun["nonce"])
         here = self._settings
         try:
@@ -99,6 +93,25 @@ class OpenId:
             )  # fmt: skip
         except NotTaken as error:
             raise NotVouched(str(error)) from error
+
+    async def _token(self, provider: dict[str, Any], code: str, begun: dict[str, str]) -> dict[str, Any]:
+        form = {
+            "grant_type": "authorization_code", "code": code, "redirect_uri": begun["redirect_uri"],
+            "code_verifier": begun["verifier"], "client_id": self._settings.oidc_client_id,
+        }  # fmt: skip
+        # both are form-encoded first (RFC 6749, 2.3.1)
+        login = (
+            httpx.BasicAuth(quote(self._settings.oidc_client_id), quote(self._secret)) if self._secret else httpx.Auth()
+        )
+        try:
+            answer = await self._client.post(provider["token_endpoint"], data=form, auth=login)
+            answer.raise_for_status()
+            told = answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise NotVouched(f"the provider gives no token: {error}") from error
+        if not isinstance(told, dict):
+            raise NotVouched("the provider answers something else than a token")
+        return told
 
     async def _claims(self, provider: dict[str, Any], id_token: str, nonce: str) -> dict[str, Any]:
         registry = jwt.JWTClaimsRegistry(
@@ -149,13 +162,6 @@ class OpenId:
         if not isinstance(told, dict):
             raise NotVouched("the provider answers something else")
         return told
-
-    def _oauth(self, redirect_uri: str) -> AsyncOAuth2Client:
-        return AsyncOAuth2Client(
-            self._settings.oidc_client_id, self._secret, scope="openid profile", redirect_uri=redirect_uri,
-            token_endpoint_auth_method="client_secret_basic" if self._secret else "none", code_challenge_method="S256",
-            timeout=self._client.timeout, trust_env=False,
-        )  # fmt: skip
 
 
 def _digest(secret: str) -> str:

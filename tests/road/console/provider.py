@@ -7,7 +7,7 @@ import hashlib
 import secrets
 import time
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
@@ -66,7 +66,7 @@ class Provider:
         return RedirectResponse(f"{asked['redirect_uri']}?{back}", 302)
 
     async def _token(self, request: Request) -> Response:
-        form = await request.form()
+        form = dict(parse_qsl((await request.body()).decode()))
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         asked = self._codes.pop(str(form["code"]), None)
         shown = hashlib.sha256(str(form["code_verifier"]).encode()).digest()
