@@ -35,7 +35,7 @@ from services.demand import events as demand_events
 from services.sync import topics as sync_topics
 
 SERVICES = Path(__file__).resolve().parents[1] / "services"
-WITH_DATABASE = ("catalog", "demand", "audit")
+WITH_DATABASE = ("catalog", "demand", "sync", "audit")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
@@ -53,6 +53,10 @@ TOPICS = (
     audit_topics.EVENTS,
     sync_topics.RECEIPTS,
     sync_topics.ACCESS,
+    sync_topics.WAITING,
+    sync_topics.QUALITY,
+    sync_topics.ORDERS,
+    sync_topics.EVENTS,
 )
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
@@ -114,6 +118,8 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "share.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, WRITE),
         (TOPIC, "quarantine.", PREFIXED, CREATE),
+        # what is set aside is shown to people, and kept with what became of it
+        (TOPIC, "quarantine.", PREFIXED, READ),
         (GROUP, "sync.", PREFIXED, READ),
         (TRANSACTION, "sync-", PREFIXED, WRITE),
         (TRANSACTION, "sync-", PREFIXED, AclOperation.DESCRIBE),
@@ -149,7 +155,7 @@ RULES: dict[str, list[Rule]] = {
 def databases(here: Settings) -> None:
     """The exchange's database and the registry's, with a role for each service and a schema that is its own."""
     with _admin_connection(here, "postgres") as connection:
-        for role in (*WITH_DATABASE, "sync", "registry", "connect"):
+        for role in (*WITH_DATABASE, "registry", "connect"):
             password = here.secret(f"postgres_{role}_password")
             if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
                 connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
@@ -164,7 +170,7 @@ def databases(here: Settings) -> None:
                 ownership = sql.SQL("owner {}").format(sql.Identifier(owner)) if owner else sql.SQL("")
                 connection.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), ownership))
     with _admin_connection(here, here.postgres_database) as connection:
-        for role in (*WITH_DATABASE, "sync"):
+        for role in WITH_DATABASE:
             schema = sql.Identifier(role)
             connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(schema, schema))
 

@@ -8,6 +8,10 @@ transaction request that timed out, no other transaction may begin in the same e
 A new grant gets what exists first: a catch-up lane reads the change topic from its beginning, beside the live stream,
 until it has reached the live position of the partition; from that offset on, the live stream serves the grant. Live
 changes come first: between two of their batches a lane gets one slice.
+
+Where a contract has rules, each change is judged before it is projected; a row that breaks one is set aside and its key
+waits (`services/sync/quality/gate.py`), in the same transaction as everything else. A resource without rules never
+comes near that.
 """
 
 from __future__ import annotations
@@ -15,15 +19,15 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from services.core.avro import (
@@ -41,13 +45,24 @@ from services.core.rowfilter import FilterError
 from services.core.settings import Settings
 from services.sync.projection import native
 from services.sync.projection.plan import NotAnEnvelope, compile_plan
-from services.sync.projection.reference import UnavailableValue, UnknownOperation, committed_at, project
+from services.sync.projection.reference import (
+    NOTHING_MORE,
+    Known,
+    UnavailableValue,
+    UnknownOperation,
+    committed_at,
+    project,
+    sees,
+)
 from services.sync.projection.values import WrongType
+from services.sync.quality.gate import Decision, Fate
 from services.sync.relay.budget import SealingBudget
-from services.sync.relay.manifest import Message, Tally
+from services.sync.relay.inspection import BY, ENDS, Exceptions, Findings, Inspection
+from services.sync.relay.manifest import Message as Made
+from services.sync.relay.manifest import Tally
 from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
-from services.sync.topics import DELIVERIES, PROGRESS, quarantine
+from services.sync.topics import DELIVERIES, ORDERS, PROGRESS, quarantine
 
 log = structlog.get_logger()
 
@@ -61,6 +76,12 @@ TRANSACTION_TIMEOUT_SECONDS = 30.0
 Partition = tuple[str, int]
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
+
+
+_UNPROJECTED = (
+    NotAnEnvelope, UnknownOperation, SchemaRefused, UnavailableValue, WrongType, MaskError, FilterError,
+    KeyError, TypeError, ValueError, OverflowError,
+)  # fmt: skip
 
 
 class DeliveryFailed(Exception):
@@ -78,19 +99,35 @@ class Lane:
 
 @dataclass(slots=True)
 class Stretch:
-    """Changes of one partition in their order: their offsets and bytes. `end` is the offset after the last message."""
+    """Changes of one partition in their order: their offsets and bytes. `end` is the offset after the last message.
+
+    `keys` are the bytes of their keys, where the resource has rules; else None.
+    """
 
     where: Partition
     end: int = 0
+    keys: list[bytes | None] | None = None
     offsets: list[int] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
 
-    def append(self, offset: int, value: bytes | None) -> None:
+    def append(self, offset: int, message: Message) -> None:
         """One message; a tombstone follows a delete, which has made its own, and is only read past."""
         self.end = offset + 1
-        if value is not None:
+        if (value := message.value()) is not None:
             self.offsets.append(offset)
             self.values.append(value)
+            if self.keys is not None:
+                self.keys.append(message.key())
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change that was decoded: where it stands, its bytes and what they say."""
+
+    place: Place
+    value: bytes
+    schema_id: int
+    envelope: Any
 
 
 @dataclass(slots=True)
@@ -121,6 +158,7 @@ class _Filling:
     now: datetime
     tallies: dict[str, Tally] = field(default_factory=dict)
     marks: dict[Partition, Mark] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
     failed: list[KafkaError] = field(default_factory=list)
 
 
@@ -147,10 +185,14 @@ class Relay:
         self._changed = threading.Event()
         self._resources = self._view("catalog.resources")
         self._grants = self._view("demand.grants")
+        self._ordered = threading.Event()
+        self._orders = self._view(ORDERS.name, self._ordered)
+        self._carried_out: set[str] = set()
+        self._inspection = Inspection(settings, registry, self._master, self._run_id)
         self._sealing = SealingBudget(settings, registry)
         self._routes: dict[str, Route] = {}
         self._plans: dict[tuple[int, str, datetime, int], native.Served] = {}
-        self._projections: dict[Hashable, Any] = {}
+        self._projections: dict[tuple[int, str, int, tuple[tuple[str, datetime], ...]], Any] = {}
         self._partitions: dict[str, int] = {}
         self._live: dict[Partition, int] = {}
         self._marks: dict[Partition, Mark] = {}
@@ -187,6 +229,7 @@ class Relay:
         """Relay until `stop` is set. Raises when a state topic can no longer be followed: it must not go on blind."""
         self._resources.start()
         self._grants.start()
+        self._orders.start()
         self._sealing.start()
         self._changed.set()
         self._source = consumer(
@@ -201,7 +244,7 @@ class Relay:
         self._not_ready = None
         try:
             while not stop.is_set():
-                for view in (self._resources, self._grants, self._sealing.view):
+                for view in (self._resources, self._grants, self._orders, self._sealing.view):
                     if view.failure:
                         raise view.failure
                 if reason := self._sealing.exceeded():
@@ -223,6 +266,7 @@ class Relay:
                 self._lane_consumer.close()
             self._resources.stop()
             self._grants.stop()
+            self._orders.stop()
             self._sealing.view.stop()
 
     def _step(self) -> None:
@@ -236,6 +280,9 @@ class Relay:
         if slice_:
             self._deliver(slice_, lanes=lanes)
         self._merge_lanes(lanes)
+        if self._ordered.is_set():
+            self._ordered.clear()
+            self._carry_out_orders()
 
     def _take(self) -> list[Stretch]:
         """What is there of the live stream: at once what has come, else after a short wait for the first."""
@@ -247,28 +294,29 @@ class Relay:
             error = message.error()
             if error is None:
                 where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
-                stretch = taken.get(where) or taken.setdefault(where, Stretch(where, self._live.get(where, -1)))
+                stretch = taken.get(where) or taken.setdefault(where, self._stretch(where, self._live.get(where, -1)))
                 # a rebalance in between may have taken the partition away, or given it back from an earlier offset
                 if where in self._live and offset >= stretch.end:
-                    stretch.append(offset, message.value())
+                    stretch.append(offset, message)
             elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
                 continue
             else:
                 raise KafkaException(error)
         return [stretch for where, stretch in taken.items() if where in self._live]
 
+    def _stretch(self, where: Partition, end: int = 0) -> Stretch:
+        route = self._routes.get(where[0])
+        return Stretch(where, end, [] if route is not None and route.has_rules else None)
+
     # -- one transaction ---------------------------------------------------------------------------------------------
 
     def _deliver(self, batch: list[Stretch], lanes: list[Lane] | None) -> None:
         """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
-        tx = _Filling(datetime.now(UTC))
+        tx = self._begin()
         ends = {stretch.where: stretch.end for stretch in batch}
-        self._producer = next(self._turns)
-        self._producer.begin_transaction()
         for stretch in batch:
             self._relay(stretch, tx, lanes)
-        for tally in tx.tallies.values():
-            self._produce(tally, tx)
+        self._write(tx)
         if lanes is None:
             self._write_merges(set(ends))
         else:
@@ -281,18 +329,34 @@ class Relay:
         finally:
             if sent:
                 sent.result()
-        if tx.failed:
-            raise DeliveryFailed(str(tx.failed[0]))
-        self._account(tx)
-        self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
-        self._sealing.committed()
-        self._marks.update(tx.marks)
+        self._commit(tx)
         if lanes is None:
             self._live.update(ends)
             self._unwritten -= {mark for mark in self._unwritten if mark[1:] in ends}
         else:
             for lane in lanes:
                 lane.cursor = ends[lane.partition]
+
+    def _begin(self) -> _Filling:
+        self._producer = next(self._turns)
+        self._producer.begin_transaction()
+        return _Filling(datetime.now(UTC))
+
+    def _write(self, tx: _Filling) -> None:
+        """Give the producer what the transaction delivers and has found."""
+        for tally in tx.tallies.values():
+            self._produce(tally, tx)
+        self._inspection.write(self._producer.produce, tx.findings, tx.now)
+
+    def _commit(self, tx: _Filling) -> None:
+        """Commit what has been flushed, with its manifests. Raises DeliveryFailed and KafkaException."""
+        if tx.failed:
+            raise DeliveryFailed(str(tx.failed[0]))
+        self._account(tx)
+        self._producer.commit_transaction(TRANSACTION_TIMEOUT_SECONDS)
+        self._sealing.committed()
+        self._marks.update(tx.marks)
+        self._inspection.gate.waits.commit()
         for tally in tx.tallies.values():
             self._note(tally, tx.now)
 
@@ -314,10 +378,34 @@ class Relay:
             grants = [grant for grant in route.live(tx.now) if grant["id"] in catching_up]
         else:
             grants = [grant for grant in route.live(tx.now) if (grant["id"], *stretch.where) in self._merged]
-        at = 0 if grants else len(stretch.values)
-        while at < len(stretch.values):
-            projection = self._projection(stretch.values[at], route, grants)
-            stopped_at = self._run(projection, stretch, at, grants, tx, lanes) if projection is not None else at
+        at = 0
+        if stretch.keys is not None:
+            for number, schema_id, envelope, decision in self._exceptions(stretch, stretch.keys, route, tx, lanes):
+                self._pass_on(stretch, at, number, route, grants, tx, lanes)
+                place = (*stretch.where, stretch.offsets[number])
+                change = _Change(place, stretch.values[number], schema_id, envelope)
+                self._decide(change, decision, route, grants, tx)
+                at = number + 1
+        self._pass_on(stretch, at, len(stretch.values), route, grants, tx, lanes)
+
+    def _pass_on(
+        self,
+        stretch: Stretch,
+        at: int,
+        until: int,
+        route: Route,
+        grants: list[State],
+        tx: _Filling,
+        lanes: list[Lane] | None,
+    ) -> None:
+        """Project changes number `at` up to `until` (left out)."""
+        values = stretch.values if until == len(stretch.values) else stretch.values[:until]
+        at = at if grants else until
+        while at < until:
+            projection = self._projection(values[at], route, grants)
+            stopped_at = at
+            if projection is not None:
+                stopped_at = self._run(projection, stretch, values, at, grants, tx, lanes)
             if stopped_at == at:
                 self._relay_one(stretch, at, route, grants, tx, lanes)
                 at += 1
@@ -325,12 +413,19 @@ class Relay:
                 at = stopped_at
 
     def _run(
-        self, projection: Any, stretch: Stretch, at: int, grants: list[State], tx: _Filling, lanes: list[Lane] | None
+        self,
+        projection: Any,
+        stretch: Stretch,
+        values: list[bytes],
+        at: int,
+        grants: list[State],
+        tx: _Filling,
+        lanes: list[Lane] | None,
     ) -> int:
         """Have the native engine project from change number `at` on; the number of the one before which it stopped."""
         mark = self._mark(stretch.where, tx) if lanes is None else None
         now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
-        outcomes = projection.run(stretch.values, at, mark, now_us, lanes is not None)
+        outcomes = projection.run(values, at, mark, now_us, lanes is not None)
         for place, grant in enumerate(grants):
             if outcomes.delivers(place):
                 self._tally(grant, tx).take(outcomes, place, *stretch.where, stretch.offsets.__getitem__)
@@ -412,8 +507,13 @@ class Relay:
         tx: _Filling,
         *,
         catching_up: bool,
+        known: Known = NOTHING_MORE,
+        timed: bool = True,
     ) -> tuple[str, str] | None:
-        """Keep what `grant` sees of a change, all of it or nothing; the reason when it cannot be projected."""
+        """Keep what `grant` sees of a change, all of it or nothing; the reason when it cannot be projected.
+
+        How long it took counts where the change is `timed`.
+        """
         try:
             served = self._plan(schema_id, route, grant)
             records = [
@@ -422,7 +522,7 @@ class Relay:
                     self._registry.encode(served.key_id, one.key),
                     None if one.value is None else self._registry.encode(served.value_id, one.value),
                 )
-                for one in project(served.plan, envelope, catching_up=catching_up)
+                for one in project(served.plan, envelope, catching_up=catching_up, known=known)
             ]
         except (NotAnEnvelope, UnknownOperation, SchemaRefused, KeyError) as error:
             return "wrong-shape", str(error)
@@ -439,7 +539,7 @@ class Relay:
         topic, partition, offset = place
         tally.read(topic, partition, offset, offset, 1)
         latency = None
-        if not catching_up and envelope["op"] != "r":
+        if timed and not catching_up and envelope["op"] != "r":
             latency = max(0, int((datetime.now(UTC) - committed_at(envelope)).total_seconds() * 1_000_000))
         for op, key, value in records:
             tally.add(op, key, value, latency)
@@ -465,7 +565,7 @@ class Relay:
             for start in range(0, len(part.messages), LIVE_BATCH):
                 self._enqueue(tally.grant["topic"], partition, part.messages[start : start + LIVE_BATCH])
 
-    def _enqueue(self, topic: str, partition: int, messages: list[Message]) -> None:
+    def _enqueue(self, topic: str, partition: int, messages: list[Made]) -> None:
         """Give the producer messages for one partition, in their order. Raises DeliveryFailed."""
         while len(self._producer) + len(messages) > QUEUE_MESSAGES:
             self._producer.poll(0.05)
@@ -529,12 +629,13 @@ class Relay:
 
     # -- who is served ----------------------------------------------------------------------------------------------
 
-    def _view(self, topic: str) -> StateView[dict[str, Any]]:
+    def _view(self, topic: str, changed: threading.Event | None = None) -> StateView[dict[str, Any]]:
+        told = changed or self._changed
         return StateView(
             lambda: state_consumer(self._settings, "sync", f"sync.{topic}"),
             topic,
             Codec(self._registry, topic).decode,
-            lambda key, value: self._changed.set(),
+            lambda key, value: told.set(),
         )
 
     def _reroute(self) -> None:
@@ -547,6 +648,7 @@ class Relay:
             self._settings.replication_factor,
         )
         self._routes = routes
+        self._forget_plans()
         topics = sorted(routes)
         if topics and topics != self._subscribed:
             self._source.subscribe(
@@ -586,6 +688,8 @@ class Relay:
                 self._lanes.pop(mark, None)
             else:
                 self._lanes[mark] = Lane(grant_id, (topic, partition), cursor)
+        self._inspection.take_up(mine)
+        self._ordered.set()
         self._place_grants(mine)
         log.info("partitions assigned", partitions=len(mine))
 
@@ -595,6 +699,7 @@ class Relay:
 
     def _forget(self, partitions: Iterable[Partition]) -> None:
         gone = set(partitions)
+        self._inspection.gate.waits.forget(gone)
         for partition in gone:
             self._live.pop(partition, None)
             self._marks.pop(partition, None)
@@ -653,7 +758,7 @@ class Relay:
         if (self._lane_partition, self._lane_offset) != (lane.partition, lane.cursor):
             self._lane_consumer.assign([TopicPartition(*lane.partition, lane.cursor)])
             self._lane_partition, self._lane_offset = lane.partition, lane.cursor
-        slice_ = Stretch(lane.partition)
+        slice_ = self._stretch(lane.partition)
         for message in self._lane_consumer.consume(LANE_SLICE, 0.01):
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
@@ -666,7 +771,7 @@ class Relay:
                         one.cursor = self._live[lane.partition]
                 break
             if error is None:
-                slice_.append(offset, message.value())
+                slice_.append(offset, message)
                 self._lane_offset = offset + 1
         return [slice_] if slice_.end else [], lanes
 
@@ -690,6 +795,162 @@ class Relay:
         value = {"grant": grant, "topic": topic, "partition": partition, "cursor": cursor, "merged": merged}
         value["fill"] = self._fills.get(grant, 0)
         self._producer.produce(PROGRESS.name, key=f"{grant}/{topic}/{partition}", value=self._progress.encode(value))
+
+    # -- quality -----------------------------------------------------------------------------------------------------
+
+    def _exceptions(
+        self, stretch: Stretch, keys: list[bytes | None], route: Route, tx: _Filling, lanes: list[Lane] | None
+    ) -> Exceptions:
+        """The changes of a stretch that do not simply go on, in their order; each must be settled before the next.
+
+        What cannot be read is no exception: it is found out when it is projected.
+        """
+        mark, score, gate = self._mark(stretch.where, tx), tx.findings.of(route), self._inspection.gate
+        for number, value in enumerate(stretch.values):
+            try:
+                schema_id = wire_schema_id(value)
+                judge = self._inspection.judge(schema_id, route)
+                if judge is None or len(value) > self._settings.max_record_bytes:
+                    continue
+                envelope = self._registry.decode(value)[1]
+                if lanes is not None:
+                    decision = gate.lane(stretch.where, stretch.offsets[number], keys[number], envelope, judge, tx.now)
+                elif (heard := later(mark, envelope)) is None:
+                    continue
+                else:
+                    mark = heard
+                    decision = gate.live(stretch.where, keys[number], envelope, judge, tx.now, score)
+            except (NotAvro, UnknownSchema, KeyError, TypeError, ValueError):
+                continue
+            if decision is not None:
+                yield number, schema_id, envelope, decision
+        if lanes is None:
+            # where nobody is served, nobody else follows what was heard
+            tx.marks[stretch.where] = mark
+
+    def _decide(self, change: _Change, decision: Decision, route: Route, grants: list[State], tx: _Filling) -> None:
+        """Settle a change that does not simply go on."""
+        where, offset, gate = change.place[:2], change.place[2], self._inspection.gate
+        if decision.fate is Fate.HIDDEN:
+            self._deliver_known(change, route, grants, tx, lambda _: Known(hidden=True), catching_up=True)
+            return
+        self._repeats(where, change.envelope, tx)
+        if decision.fate is Fate.ASIDE:
+            self._inspection.tell_aside(self._producer.produce, change.place, change.value, route, decision, tx.now)
+            gate.set_aside(
+                where, offset, decision, route.resource["code"], lambda: self._holding(change, route, grants)
+            )
+        elif decision.fate is Fate.UNSURE or decision.waited is None:
+            self._deliver_known(change, route, grants, tx, lambda _: Known(unsure=True))
+        else:
+            waited, how = decision.waited, ENDS[decision.fate]
+            self._deliver_known(change, route, grants, tx, lambda grant: Known(held=grant["id"] in waited.holding))
+            gate.waits.put(where, decision.digest, None)
+            tx.findings.of(route).corrected += decision.fate is Fate.CORRECTED
+            told = (*where, waited.offset)
+            self._inspection.tell_end(self._producer.produce, told, route, how, BY, tx.now, by=offset)
+
+    def _deliver_known(
+        self,
+        change: _Change,
+        route: Route,
+        grants: list[State],
+        tx: _Filling,
+        known: Callable[[State], Known],
+        *,
+        catching_up: bool = False,
+        timed: bool = True,
+    ) -> None:
+        for grant in grants:
+            reason = self._project(
+                change.place, change.schema_id, change.envelope, route, grant, tx,
+                catching_up=catching_up, known=known(grant), timed=timed,
+            )  # fmt: skip
+            if reason:
+                self._set_aside(change.place, change.value, route, grant["id"], *reason, tx)
+
+    def _holding(self, change: _Change, route: Route, grants: list[State]) -> frozenset[str]:
+        """The grants that have the row of a change that is set aside, as it was before.
+
+        A snapshot's read does not say how the row was; who would see it now may have it.
+        """
+        envelope = change.envelope
+        row = envelope["after"] if envelope["op"] == "r" else envelope["before"]
+        found = set()
+        for grant in grants if row is not None else ():
+            try:
+                if sees(self._plan(change.schema_id, route, grant).plan, row):
+                    found.add(grant["id"])
+            except _UNPROJECTED:
+                continue  # what cannot be projected was not delivered
+        return frozenset(found)
+
+    def _carry_out_orders(self) -> None:
+        """Do what persons want done with changes that are set aside, in the partitions that are ours."""
+        for order in self._orders.values():
+            where = (order["topic"], order["partition"])
+            route = self._routes.get(where[0])
+            if route is None or where not in self._live or order["id"] in self._carried_out:
+                continue
+            found = self._read_again(where, order["offset"])
+            tx = self._begin()
+            if found is not None:
+                self._obey(order, *found, route, tx)
+            self._write(tx)
+            self._inspection.done(self._producer.produce, f"{where[0]}/{where[1]}/{order['offset']}")
+            self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
+            self._commit(tx)
+            self._carried_out.add(order["id"])
+
+    def _obey(self, order: State, key: bytes | None, value: bytes, route: Route, tx: _Filling) -> None:
+        """Try a change that is set aside again, or release it; nothing where it is not what its key waits for."""
+        gate, place = self._inspection.gate, (order["topic"], order["partition"], order["offset"])
+        where, digest = place[:2], gate.key_digest(key)
+        waited = gate.waits.get(where, digest)
+        if waited is None or waited.released or waited.offset != place[2]:
+            return
+        change = _Change(place, value, *self._registry.decode(value))
+        tell = self._inspection.tell_end
+        if order["action"] == "redrive":
+            judge = self._inspection.judge(change.schema_id, route)
+            verdict = judge.judge(change.envelope["after"], change.envelope["before"], tx.now) if judge else None
+            if verdict is not None and verdict.stopping:
+                tell(self._producer.produce, place, route, "redrive_failed", order["actor"], tx.now)
+                return
+            gate.waits.put(where, digest, None)
+            tell(self._producer.produce, place, route, "redriven", order["actor"], tx.now)
+        else:
+            gate.waits.put(where, digest, replace(waited, released=True))
+            tell(self._producer.produce, place, route, "released", order["actor"], tx.now)
+        merged = [grant for grant in route.live(tx.now) if (grant["id"], *where) in self._merged]
+        self._deliver_known(
+            change, route, merged, tx, lambda grant: Known(held=grant["id"] in waited.holding), timed=False
+        )
+
+    def _read_again(self, where: Partition, offset: int) -> tuple[bytes | None, bytes] | None:
+        """Key and value of one change; None when its topic does not hold it any more. Raises KafkaException."""
+        reader = state_consumer(self._settings, "sync", "sync.orders.reader", isolation_level=self._isolation)
+        try:
+            reader.assign([TopicPartition(*where, offset)])
+            message = reader.poll(TRANSACTION_TIMEOUT_SECONDS)
+            if message is None:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "a change could not be read again"))
+            if message.error() is not None or message.offset() != offset or (value := message.value()) is None:
+                return None
+            return message.key(), value
+        finally:
+            reader.close()
+
+    def _forget_plans(self) -> None:
+        """Drop what was compiled for grants and versions that are no longer there."""
+        served = {(grant["id"], grant["updated_at"]) for route in self._routes.values() for grant in route.grants}
+        versions = {route.resource["code"]: route.resource["version"] for route in self._routes.values()}
+        self._plans = {known: plan for known, plan in self._plans.items() if known[1:3] in served}
+        self._projections = {
+            known: one for known, one in self._projections.items()
+            if versions.get(known[1]) == known[2] and served.issuperset(known[3])
+        }  # fmt: skip
+        self._inspection.keep_only(versions)
 
     # -- failure ----------------------------------------------------------------------------------------------------
 
