@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
+from services.core.following import Apply, Follower
 from services.core.http import application, serve
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
@@ -20,7 +21,6 @@ from services.demand import api, demand_store, registers, timekeeping
 from services.demand.broker import Broker
 from services.demand.demands import Demands
 from services.demand.events import Publisher
-from services.demand.following import Apply, Follower
 from services.demand.fulfilment import Fulfilment
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
@@ -108,7 +108,10 @@ def main() -> None:
 
 
 def _follower(here: Settings, sessions: Callable[[], Session], topic: str, apply: Apply) -> Follower:
-    return Follower(lambda: consumer(here, "demand", f"demand.{topic}", fetch_wait_max_ms=50), topic, sessions, apply)
+    return Follower(
+        lambda: consumer(here, "demand", f"demand.{topic}", fetch_wait_max_ms=50),
+        [topic], demand_store.positions, sessions, apply,
+    )  # fmt: skip
 
 
 def _registers(registry: Registry, publisher: Publisher) -> Apply:

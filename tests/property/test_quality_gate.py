@@ -101,7 +101,7 @@ class Exchange:
         self.score = Score()
         self.grant()
 
-    def tell(self, place: int, envelope: Any, known: Known = Known(), *, catching_up: bool = False) -> None:  # noqa: B008
+    def tell(self, place: int, envelope: Any, known: Known = Known(), *, catching_up: bool = False) -> None:
         for one in project(self.plans[place], envelope, catching_up=catching_up, known=known):
             key = one.key["id"]
             if one.value is None or one.value["row"] is None:

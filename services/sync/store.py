@@ -1,0 +1,89 @@
+"""What the data road keeps for people: schema `sync` of the exchange's database.
+
+What the relay needs is in topics; this is what was set aside and became of it, scores, and what people asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from services.core.db import metadata, outbox_table
+from services.core.following import positions_table
+from services.core.idempotency import idempotency_table
+
+
+class Base(DeclarativeBase):
+    metadata = metadata("sync")
+
+
+outbox = outbox_table(Base.metadata)
+idempotency = idempotency_table(Base.metadata)
+positions = positions_table(Base.metadata)
+
+
+class Quarantined(Base):
+    """A change that was set aside, and what became of it.
+
+    What became of it may be known before why it was set aside: then there is no `resource` yet.
+    """
+
+    __tablename__ = "quarantined"
+    __table_args__ = (UniqueConstraint("topic", "partition", "offset", "grant"),)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    topic: Mapped[str] = mapped_column(Text)
+    partition: Mapped[int]
+    offset: Mapped[int] = mapped_column(BigInteger)
+    grant: Mapped[str] = mapped_column(String(40), default="")
+    resource: Mapped[str | None] = mapped_column(String(40), index=True)
+    owner: Mapped[str | None] = mapped_column(String(40), index=True)
+    reason: Mapped[str | None] = mapped_column(String(40))
+    detail: Mapped[str | None] = mapped_column(Text)
+    rules: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    key_digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    digest: Mapped[bytes | None] = mapped_column(LargeBinary)
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    quarantined_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_by: Mapped[str | None] = mapped_column(Text)
+    by_offset: Mapped[int | None] = mapped_column(BigInteger)
+    release_reason: Mapped[str | None] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(default=1)
+
+
+class CountedScores(Base):
+    """The highest number of a count that was added, of a relay's run and a resource."""
+
+    __tablename__ = "counted_scores"
+    worker: Mapped[str] = mapped_column(Text, primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+
+
+class QualityHour(Base):
+    """How good a resource's changes of an hour were; `start` in seconds since 1970."""
+
+    __tablename__ = "quality_hours"
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    department: Mapped[str] = mapped_column(String(40), index=True)
+    judged: Mapped[int] = mapped_column(BigInteger)
+    incomplete: Mapped[int] = mapped_column(BigInteger)
+    inaccurate: Mapped[int] = mapped_column(BigInteger)
+    late: Mapped[int] = mapped_column(BigInteger)
+    set_aside: Mapped[int] = mapped_column(BigInteger)
+    corrected: Mapped[int] = mapped_column(BigInteger)
+
+
+class BrokenRule(Base):
+    """Rows of an hour that broke a rule."""
+
+    __tablename__ = "broken_rules"
+    resource: Mapped[str] = mapped_column(String(40), primary_key=True)
+    start: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    rule: Mapped[str] = mapped_column(Text, primary_key=True)
+    rows: Mapped[int] = mapped_column(BigInteger)
