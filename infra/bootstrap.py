@@ -40,6 +40,7 @@ TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
     catalog_events.LISTS,
+    catalog_events.CODE_LISTS,
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,6 +44,7 @@ class Inspection:
         self._settings, self._registry, self._worker = settings, registry, worker
         self.gate = Gate(master)
         self._judges: dict[tuple[int, str, int], Judge | None] = {}
+        self._code_lists: dict[str, frozenset[str]] = {}
         self._sequences: dict[str, int] = {}
         self._waiting, self._quality = Codec(registry, WAITING.name), Codec(registry, QUALITY.name)
         self._events, self._quarantine = Codec(registry, EVENTS.name), Codec(registry, "quarantine")
@@ -57,14 +58,18 @@ class Inspection:
         if version not in self._judges:
             try:
                 columns = Columns(self._registry.schema(schema_id), route.resource)
-                found = Judge(route.resource["rules"], columns, {})
+                found = Judge(route.resource["rules"], columns, self._code_lists)
             except (NotAnEnvelope, UnknownSchema, KeyError):
                 found = None  # what is wrong is found when the change is projected
             self._judges[version] = found if found is not None and found.is_needed else None
         return self._judges[version]
 
-    def keep_only(self, resources: Mapping[str, int]) -> None:
-        """Forget judges of other versions than these, by resource."""
+    def keep_only(self, resources: Mapping[str, int], code_lists: Mapping[str, Collection[str]]) -> None:
+        """Forget judges of other versions of resources than these, and all where the code lists are others."""
+        lists = {name: frozenset(codes) for name, codes in code_lists.items()}
+        if lists != self._code_lists:
+            self._code_lists = lists
+            self._judges.clear()
         self._judges = {known: judge for known, judge in self._judges.items() if resources.get(known[1]) == known[2]}
 
     # -- what is told ------------------------------------------------------------------------------------------------

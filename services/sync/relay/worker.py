@@ -185,11 +185,13 @@ class Relay:
         self._changed = threading.Event()
         self._resources = self._view("catalog.resources")
         self._grants = self._view("demand.grants")
+        self._code_lists = self._view("catalog.code_lists")
         self._ordered = threading.Event()
         self._orders = self._view(ORDERS.name, self._ordered)
         self._carried_out: set[str] = set()
         self._inspection = Inspection(settings, registry, self._master, self._run_id)
         self._sealing = SealingBudget(settings, registry)
+        self._views = (self._resources, self._grants, self._code_lists, self._orders, self._sealing.view)
         self._routes: dict[str, Route] = {}
         self._plans: dict[tuple[int, str, datetime, int], native.Served] = {}
         self._projections: dict[tuple[int, str, int, tuple[tuple[str, datetime], ...]], Any] = {}
@@ -227,9 +229,8 @@ class Relay:
 
     def run(self, stop: threading.Event, on_idle: Callable[[], None] = lambda: None) -> None:
         """Relay until `stop` is set. Raises when a state topic can no longer be followed: it must not go on blind."""
-        self._resources.start()
-        self._grants.start()
-        self._orders.start()
+        for view in (self._resources, self._grants, self._code_lists, self._orders):
+            view.start()
         self._sealing.start()
         self._changed.set()
         self._source = consumer(
@@ -244,7 +245,7 @@ class Relay:
         self._not_ready = None
         try:
             while not stop.is_set():
-                for view in (self._resources, self._grants, self._orders, self._sealing.view):
+                for view in self._views:
                     if view.failure:
                         raise view.failure
                 if reason := self._sealing.exceeded():
@@ -264,10 +265,8 @@ class Relay:
             self._source.close()
             if self._lane_consumer:
                 self._lane_consumer.close()
-            self._resources.stop()
-            self._grants.stop()
-            self._orders.stop()
-            self._sealing.view.stop()
+            for view in self._views:
+                view.stop()
 
     def _step(self) -> None:
         if self._changed.is_set() or (self._next_begin and datetime.now(UTC) >= self._next_begin):
@@ -950,7 +949,7 @@ class Relay:
             known: one for known, one in self._projections.items()
             if versions.get(known[1]) == known[2] and served.issuperset(known[3])
         }  # fmt: skip
-        self._inspection.keep_only(versions)
+        self._inspection.keep_only(versions, {one["name"]: one["codes"] for one in self._code_lists.values()})
 
     # -- failure ----------------------------------------------------------------------------------------------------
 
