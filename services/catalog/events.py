@@ -2,9 +2,9 @@
 
 `catalog.resources` (compacted) holds every resource in force, in full; a withdrawn one is a tombstone.
 `catalog.lists` (compacted) holds every line of the power, service item and data lists, `catalog.code_lists` (compacted)
-the codes of every code list, `catalog.identities` (compacted) who may call the APIs. `catalog.events` tells every step; what it says of a register (departments, systems, categories)
-is enough to build that register again. What is not published is in none of them: an event of a draft says that there is
-one, never what it says.
+the codes of every code list, `catalog.identities` (compacted) who may call the APIs. `catalog.events` tells every step;
+what it says of a register (departments, systems, categories) is enough to build that register again. What is not
+published is in none of them: an event of a draft says that there is one, never what it says.
 """
 
 from __future__ import annotations
