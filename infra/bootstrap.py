@@ -58,6 +58,7 @@ TOPICS = (
     sync_topics.QUALITY,
     sync_topics.ORDERS,
     sync_topics.EVENTS,
+    sync_topics.REPLAYS,
 )
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID

@@ -108,6 +108,7 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
+    replays_per_day: int = Field(default=24, description="How often a grant may be delivered again within 24 hours.")
     rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
     rows_per_day: int = Field(
         default=2_000_000, description="Look-ups of rows a day (of the place) that a grant may make."

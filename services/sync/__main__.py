@@ -40,15 +40,18 @@ def main() -> None:
     identities.start()
     engine = db.engine(here, "sync")
     sessions = db.sessions(engine)
+    publisher = Publisher(registry)
     room = Room(
+        here,
+        registry,
         sessions,
-        Publisher(registry),
+        publisher,
         _state(here, registry, "catalog.resources"),
         _state(here, registry, "demand.grants"),
     )
     books = Follower(
         lambda: consumer(here, "sync", "sync.books", fetch_wait_max_ms=50, session_timeout_ms=6_000),
-        TOPICS, store.positions, room.session, Books(registry).take,
+        TOPICS, store.positions, room.session, Books(registry, publisher).take,
     )  # fmt: skip
     live = Live(here)
     checks = {

@@ -16,18 +16,20 @@ from sqlalchemy.orm import Session
 
 from services.core.avro import Codec, Registry
 from services.sync import store
+from services.sync.events import Publisher
 from services.sync.topics import EVENTS, QUALITY
 
 TOPICS = (QUALITY.name, EVENTS.name, r"^quarantine\..*")
 _HOUR_SECONDS = 3_600
-_ROW = "cn.tongshu.sync.row_"
+_PREFIX, _ROW = "cn.tongshu.sync.", "row_"
 _COUNTS = ("judged", "incomplete", "inaccurate", "late", "set_aside", "corrected")
 
 
 class Books:
     """Takes in batches of the topics `TOPICS`."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, publisher: Publisher) -> None:
+        self._publisher = publisher
         self._quality, self._events = Codec(registry, QUALITY.name), Codec(registry, EVENTS.name)
         self._quarantine = Codec(registry, "quarantine")
 
@@ -38,9 +40,32 @@ class Books:
             if message.topic() == QUALITY.name:
                 count(session, self._quality.decode(value))
             elif message.topic() == EVENTS.name:
-                end(session, self._events.decode(value))
+                self._happened(session, self._events.decode(value))
             else:
                 set_aside(session, self._quarantine.decode(value))
+
+    def _happened(self, session: Session, event: Mapping[str, Any]) -> None:
+        kind = event["type"].removeprefix(_PREFIX).removesuffix(".v1")
+        if kind.startswith(_ROW):
+            end(session, kind.removeprefix(_ROW), event)
+        elif kind == "replay_served":
+            served(session, event, self._publisher)
+
+
+def served(session: Session, event: Mapping[str, Any], publisher: Publisher) -> None:
+    """A partition has been delivered once more; with the last one the replay ends."""
+    facts = event["data"]
+    one = session.get(store.Replay, facts["replay"], with_for_update=True)
+    if one is None or one.ended_at is not None or int(facts["partition"]) in one.served:
+        return
+    one.served, one.partitions = [*one.served, int(facts["partition"])], int(facts["partitions"])
+    one.records += int(facts["records"])
+    one.state = one.state if one.state == "cancelling" else "running"
+    if len(one.served) == one.partitions:
+        one.state = "cancelled" if one.state == "cancelling" else "done"
+        one.ended_at = event["occurred_at"]
+        publisher.replay(session, one, f"replay_{one.state}", "tongshu")
+    session.flush()
 
 
 def count(session: Session, told: Mapping[str, Any]) -> None:
@@ -80,11 +105,8 @@ def set_aside(session: Session, entry: Mapping[str, Any]) -> None:
     session.flush()
 
 
-def end(session: Session, event: Mapping[str, Any]) -> None:
-    """Keep what became of a row that was set aside; other events are no matter."""
-    if not event["type"].startswith(_ROW):
-        return
-    how = event["type"].removeprefix(_ROW).removesuffix(".v1")
+def end(session: Session, how: str, event: Mapping[str, Any]) -> None:
+    """Keep what became of a row that was set aside."""
     topic, partition, offset = event["data"]["place"].rsplit("/", 2)
     one = _entry(session, topic, int(partition), int(offset), "")
     one.revision += 1

@@ -55,6 +55,28 @@ class Quarantined(Base):
     revision: Mapped[int] = mapped_column(default=1)
 
 
+class Replay(Base):
+    """What a grant was or is delivered once more."""
+
+    __tablename__ = "replays"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    grant: Mapped[str] = mapped_column(String(40), index=True)
+    resource: Mapped[str] = mapped_column(String(40))
+    department: Mapped[str] = mapped_column(String(40))
+    thread: Mapped[str] = mapped_column(String(40))
+    mode: Mapped[str] = mapped_column(String(10))
+    since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    keys: Mapped[list[str]] = mapped_column(JSONB)
+    reconciliation: Mapped[str | None] = mapped_column(String(40))
+    state: Mapped[str] = mapped_column(String(20))
+    asked_by: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    records: Mapped[int] = mapped_column(BigInteger, default=0)
+    served: Mapped[list[int]] = mapped_column(JSONB, default=list)
+    partitions: Mapped[int | None]
+
+
 class CountedScores(Base):
     """The highest number of a count that was added, of a relay's run and a resource."""
 

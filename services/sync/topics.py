@@ -12,6 +12,7 @@ WAITING = Topic("sync.waiting", compacted=True)
 QUALITY = Topic("sync.quality")
 ORDERS = Topic("sync.orders", compacted=True)
 EVENTS = Topic("sync.events")
+REPLAYS = Topic("sync.replays", compacted=True)
 
 
 def quarantine(resource: str) -> Topic:

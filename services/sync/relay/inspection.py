@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from confluent_kafka import TopicPartition
 from services.core.avro import Codec, Registry, UnknownSchema
 from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
+from services.core.telemetry import current_traceparent
 from services.sync.projection.plan import Columns, NotAnEnvelope
 from services.sync.quality.gate import Decision, Fate, Gate, Partition, Waiting
 from services.sync.quality.judge import Judge, Score
@@ -99,7 +101,7 @@ class Inspection:
             value=self._quarantine.encode(entry),
         )
         if decision.waited is not None and not decision.waited.released:
-            self.tell_end(produce, (*place[:2], decision.waited.offset), route, "superseded", BY, now, by=place[2])
+            self.tell_end(produce, (*place[:2], decision.waited.offset), route, "superseded", BY, by=place[2])
         log.info("row set aside", topic=place[0], partition=place[1], offset=place[2], rules=entry["rules"])
 
     def tell_end(
@@ -109,23 +111,37 @@ class Inspection:
         route: Route,
         how: str,
         actor: str,
-        now: datetime,
         *,
         by: int | None = None,
     ) -> None:
         """What became of a change that was set aside: `how` it ended, by which later offset or whom."""
         facts = {"place": f"{place[0]}/{place[1]}/{place[2]}"} | ({"by_offset": str(by)} if by is not None else {})
-        kind, resource = f"cn.tongshu.sync.row_{how}.v1", route.resource["code"]
-        event = {
-            "type": kind, "subject": resource, "actor": actor, "department": route.resource["department"],
-            "thread": resource, "occurred_at": now, "data": facts,
+        resource, owner = route.resource["code"], route.resource["department"]
+        self.tell(produce, f"row_{how}", resource, owner, resource, facts, actor=actor)
+
+    def tell(
+        self,
+        produce: Produce,
+        event: str,
+        subject: str,
+        department: str,
+        thread: str,
+        facts: Mapping[str, str],
+        *,
+        actor: str = BY,
+    ) -> None:
+        """An event of the data road, in the open transaction."""
+        kind, now = f"cn.tongshu.sync.{event}.v1", datetime.now(UTC)
+        value = {
+            "type": kind, "subject": subject, "actor": actor, "department": department, "thread": thread,
+            "occurred_at": now, "data": dict(facts),
         }  # fmt: skip
         headers = {
-            "ce_specversion": "1.0", "ce_type": kind, "ce_source": "/tongshu/sync", "ce_subject": resource,
-            "ce_id": f"{self._worker}/{facts['place']}/{how}/{by}", "ce_time": now.isoformat(),
-            "ce_correlationid": resource, "content-type": "application/avro",
+            "ce_specversion": "1.0", "ce_type": kind, "ce_source": "/tongshu/sync", "ce_subject": subject,
+            "ce_id": uuid.uuid4().hex, "ce_time": now.isoformat(), "ce_correlationid": thread,
+            "content-type": "application/avro", "traceparent": current_traceparent(),
         }  # fmt: skip
-        produce(EVENTS.name, key=resource, value=self._events.encode(event), headers=list(headers.items()))
+        produce(EVENTS.name, key=subject, value=self._events.encode(value), headers=list(headers.items()))
 
     def done(self, produce: Produce, order: str) -> None:
         """An order is carried out, or has nothing to be carried out on any more."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -14,8 +15,20 @@ from services.core import merkle
 from services.sync.projection.native import root
 from services.sync.relay.placing import partition_of
 
+_WIRE_HEADER = 5
 # in the order in which the native engine counts them
 _COUNTED = {"c": "create", "u": "update", "d": "delete", "r": "read", "tombstone": "tombstone"}
+
+
+def key_digest(key: bytes) -> bytes:
+    """Stands for a key of a share topic: of its bytes without the schema's id."""
+    return sha256(key[_WIRE_HEADER:]).digest()
+
+
+def op_of(value: bytes | None) -> str:
+    """The operation of a record of a share topic, which is its first field: a text of one letter."""
+    return "tombstone" if value is None else chr(value[_WIRE_HEADER + 1])
+
 
 Message = dict[str, Any]
 """As `Producer.produce_batch` takes it."""
@@ -67,6 +80,7 @@ class Tally:
     latency_min_us: int = -1
     latency_max_us: int = -1
     records: int = 0
+    replay: str = ""
     parts: dict[int, Part] = field(default_factory=dict)
     _sources: dict[tuple[str, int], _Range] = field(default_factory=dict)
 
@@ -104,6 +118,14 @@ class Tally:
                 part.leaves += outcomes.leaves(place, number)
                 self.records += len(messages)
 
+    def keep_only(self, keys: Container[bytes]) -> None:
+        """Leave out the records whose keys (`key_digest`) are not among `keys`."""
+        parts, self.parts, self.records = self.parts, {}, 0
+        self.counts = dict.fromkeys(_COUNTED.values(), 0)
+        for message in (one for part in parts.values() for one in part.messages):
+            if key_digest(message["key"]) in keys:
+                self.add(op_of(message["value"]), message["key"], message["value"], None)
+
     def _took(self, least_us: int, most_us: int) -> None:
         self.latency_min_us = least_us if self.latency_min_us < 0 else min(self.latency_min_us, least_us)
         self.latency_max_us = max(self.latency_max_us, most_us)
@@ -130,6 +152,7 @@ class Tally:
             "latency_max_us": self.latency_max_us,
             "root": root(b"".join(part.leaves for _, part in parts)),
             "delivered_at": now,
+            "replay": self.replay,
         }
 
 

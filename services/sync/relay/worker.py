@@ -59,10 +59,10 @@ from services.sync.quality.gate import Decision, Fate
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.inspection import BY, ENDS, Exceptions, Findings, Inspection
 from services.sync.relay.manifest import Message as Made
-from services.sync.relay.manifest import Tally
+from services.sync.relay.manifest import Tally, key_digest, op_of
 from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
-from services.sync.topics import DELIVERIES, ORDERS, PROGRESS, quarantine
+from services.sync.topics import DELIVERIES, ORDERS, PROGRESS, REPLAYS, quarantine
 
 log = structlog.get_logger()
 
@@ -78,6 +78,15 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
+def _keep_found(scan: Scan, tally: Tally | None) -> None:
+    """Keep the last records that a slice has made of the keys that are looked for."""
+    for message in (one for part in tally.parts.values() for one in part.messages) if tally else ():
+        digest = key_digest(message["key"])
+        if digest in scan.keys:
+            earlier = scan.found.get(digest, []) if message["value"] is None else []
+            scan.found[digest] = [*earlier[-1:], message]
+
+
 _UNPROJECTED = (
     NotAnEnvelope, UnknownOperation, SchemaRefused, UnavailableValue, WrongType, MaskError, FilterError,
     KeyError, TypeError, ValueError, OverflowError,
@@ -90,11 +99,28 @@ class DeliveryFailed(Exception):
 
 @dataclass(slots=True)
 class Lane:
-    """A grant that catches up with a partition; `cursor` is the next offset it reads."""
+    """A grant that catches up with a partition; `cursor` is the next offset it reads.
+
+    With a `replay` it is delivered what it was delivered before; `touched` are the keys that it got again since, None
+    where that is not known any more.
+    """
 
     grant: str
     partition: Partition
     cursor: int
+    replay: str = ""
+    begun_at: int = 0
+    touched: set[bytes] | None = None
+    records: int = 0
+
+
+@dataclass(slots=True)
+class Scan:
+    """A look for the last records of some keys of a grant in a partition, beside the live stream."""
+
+    lane: Lane
+    keys: frozenset[bytes]
+    found: dict[bytes, list[Made]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -159,6 +185,7 @@ class _Filling:
     tallies: dict[str, Tally] = field(default_factory=dict)
     marks: dict[Partition, Mark] = field(default_factory=dict)
     findings: Findings = field(default_factory=Findings)
+    quiet: bool = False
     failed: list[KafkaError] = field(default_factory=list)
 
 
@@ -189,9 +216,14 @@ class Relay:
         self._ordered = threading.Event()
         self._orders = self._view(ORDERS.name, self._ordered)
         self._carried_out: set[str] = set()
+        self._asked = threading.Event()
+        self._replays = self._view(REPLAYS.name, self._asked)
+        self._replayed: dict[tuple[str, str, int], str] = {}
+        self._scans: dict[tuple[str, str, int], Scan] = {}
         self._inspection = Inspection(settings, registry, self._master, self._run_id)
         self._sealing = SealingBudget(settings, registry)
-        self._views = (self._resources, self._grants, self._code_lists, self._orders, self._sealing.view)
+        self._followed = (self._resources, self._grants, self._code_lists, self._orders, self._replays)
+        self._views = (*self._followed, self._sealing.view)
         self._routes: dict[str, Route] = {}
         self._plans: dict[tuple[int, str, datetime, int], native.Served] = {}
         self._projections: dict[tuple[int, str, int, tuple[tuple[str, datetime], ...]], Any] = {}
@@ -225,11 +257,17 @@ class Relay:
         behind = sum(max(0, self._live.get(lane.partition, 0) - lane.cursor) for lane in lanes)
         return Serving(len(live), len(lanes), behind)
 
+    def replaying(self, replay: str) -> list[tuple[int, int, int]]:
+        """By partition that a replay is served in just now: where it began, where it is, and where it ends."""
+        lanes = [lane for lane in self._lanes.copy().values() if lane.replay == replay]
+        lanes += [scan.lane for scan in self._scans.copy().values() if scan.lane.replay == replay]
+        return [(lane.begun_at, lane.cursor, self._live.get(lane.partition, lane.cursor)) for lane in lanes]
+
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event, on_idle: Callable[[], None] = lambda: None) -> None:
         """Relay until `stop` is set. Raises when a state topic can no longer be followed: it must not go on blind."""
-        for view in (self._resources, self._grants, self._code_lists, self._orders):
+        for view in self._followed:
             view.start()
         self._sealing.start()
         self._changed.set()
@@ -275,17 +313,22 @@ class Relay:
         batch = self._take()
         if batch:
             self._deliver(batch, lanes=None)
-        slice_, lanes = self._take_slice()
+        slice_, lanes = self._take_slice(self._lanes.values())
         if slice_:
             self._deliver(slice_, lanes=lanes)
         self._merge_lanes(lanes)
+        if not lanes and self._scans:
+            self._look_for_keys()
+        if self._asked.is_set():
+            self._asked.clear()
+            self._begin_replays()
         if self._ordered.is_set():
             self._ordered.clear()
             self._carry_out_orders()
 
     def _take(self) -> list[Stretch]:
         """What is there of the live stream: at once what has come, else after a short wait for the first."""
-        first = self._source.poll(0.001 if self._lanes else 0.1)
+        first = self._source.poll(0.001 if self._lanes or self._scans else 0.1)
         if first is None:
             return []
         taken: dict[Partition, Stretch] = {}
@@ -315,12 +358,15 @@ class Relay:
         ends = {stretch.where: stretch.end for stretch in batch}
         for stretch in batch:
             self._relay(stretch, tx, lanes)
+        for lane in lanes or ():
+            self._settle_replay(lane, tx)
         self._write(tx)
         if lanes is None:
             self._write_merges(set(ends))
         else:
             for lane in lanes:
-                self._produce_progress((lane.grant, *lane.partition), ends[lane.partition], merged=False)
+                mark = (lane.grant, *lane.partition)
+                self._produce_progress(mark, ends[lane.partition], merged=False, replay=lane.replay)
         # neither waits for the other: the offsets go to the coordinator while the records go to their partitions
         sent = self._beside.submit(self._send_offsets, ends, self._marks | tx.marks) if lanes is None else None
         try:
@@ -383,7 +429,8 @@ class Relay:
                 self._pass_on(stretch, at, number, route, grants, tx, lanes)
                 place = (*stretch.where, stretch.offsets[number])
                 change = _Change(place, stretch.values[number], schema_id, envelope)
-                self._decide(change, decision, route, grants, tx)
+                replays = lanes is not None and bool(lanes[0].replay)
+                self._decide(change, decision, route, grants, tx, replays=replays)
                 at = number + 1
         self._pass_on(stretch, at, len(stretch.values), route, grants, tx, lanes)
 
@@ -587,6 +634,8 @@ class Relay:
         self, place: Place, value: bytes, route: Route, grant: str | None, reason: str, detail: str, tx: _Filling
     ) -> None:
         """Put a change that cannot be relayed into quarantine: where it is and why, none of its data."""
+        if tx.quiet:
+            return
         topic, partition, offset = place
         entry = {
             "resource": route.resource["code"],
@@ -659,6 +708,7 @@ class Relay:
         self._next_begin = min((begin for begin in begins if begin > now), default=None)
         served = {(str(grant["id"]), topic) for topic, route in routes.items() for grant in route.grants}
         self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[:2] in served}
+        self._scans = {mark: scan for mark, scan in self._scans.items() if mark[:2] in served}
         self._begin_fills(grant for route in routes.values() for grant in route.grants)
         self._place_grants(self._live)
 
@@ -671,6 +721,7 @@ class Relay:
                 self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[0] != grant["id"]}
                 self._merged = {mark for mark in self._merged if mark[0] != grant["id"]}
                 self._unwritten = {mark for mark in self._unwritten if mark[0] != grant["id"]}
+                self._replayed = {mark: replay for mark, replay in self._replayed.items() if mark[0] != grant["id"]}
 
     def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
@@ -678,17 +729,19 @@ class Relay:
             self._live[where.topic, where.partition] = max(where.offset, 0)
             self._marks[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
-        for grant_id, topic, partition, cursor, merged in self._read_progress():
-            mark = (grant_id, topic, partition)
-            if (topic, partition) not in mine:
+        for one in self._read_progress():
+            mark = (one["grant"], one["topic"], one["partition"])
+            if mark[1:] not in mine:
                 continue
-            if merged:
+            self._replayed[mark] = one["replay"]
+            if one["merged"]:
                 self._merged.add(mark)
                 self._lanes.pop(mark, None)
             else:
-                self._lanes[mark] = Lane(grant_id, (topic, partition), cursor)
+                self._lanes[mark] = Lane(mark[0], mark[1:], one["cursor"], one["replay"], one["cursor"])
         self._inspection.take_up(mine)
         self._ordered.set()
+        self._asked.set()
         self._place_grants(mine)
         log.info("partitions assigned", partitions=len(mine))
 
@@ -705,8 +758,10 @@ class Relay:
         self._lanes = {mark: lane for mark, lane in self._lanes.items() if mark[1:] not in gone}
         self._merged = {mark for mark in self._merged if mark[1:] not in gone}
         self._unwritten = {mark for mark in self._unwritten if mark[1:] not in gone}
+        self._scans = {mark: scan for mark, scan in self._scans.items() if mark[1:] not in gone}
+        self._replayed = {mark: replay for mark, replay in self._replayed.items() if mark[1:] not in gone}
 
-    def _read_progress(self) -> Iterable[tuple[str, str, int, int, bool]]:
+    def _read_progress(self) -> Iterable[Mapping[str, Any]]:
         """What is known of each grant's way through a partition; of earlier fills of its share topic, nothing."""
         latest: dict[bytes, Mapping[str, Any]] = {}
         reader = state_consumer(self._settings, "sync", "sync.progress.reader")
@@ -719,7 +774,7 @@ class Relay:
             reader.close()
         for one in latest.values():
             if one["fill"] == self._fills.get(one["grant"], one["fill"]):
-                yield one["grant"], one["topic"], one["partition"], one["cursor"], one["merged"]
+                yield one
 
     def _place_grants(self, partitions: Iterable[Partition]) -> None:
         """Give each grant that has begun and has no place yet a lane - or the live stream, where nothing was read."""
@@ -739,15 +794,17 @@ class Relay:
 
     # -- the catch-up lanes ------------------------------------------------------------------------------------------
 
-    def _take_slice(self) -> tuple[list[Stretch], list[Lane]]:
-        """The next changes for the lanes that stand at one place of one partition, up to its live position."""
-        lane = next(iter(self._lanes.values()), None)
+    def _take_slice(self, lanes: Iterable[Lane]) -> tuple[list[Stretch], list[Lane]]:
+        """The next changes for those of `lanes` that stand at one place of one partition, up to its live position."""
+        waiting = list(lanes)
+        lane = next(iter(waiting), None)
         if lane is None:
-            if self._lane_consumer:
+            if self._lane_consumer and not self._scans:
                 self._lane_consumer.close()
                 self._lane_consumer, self._lane_partition = None, None
             return [], []
-        lanes = [one for one in self._lanes.values() if (one.partition, one.cursor) == (lane.partition, lane.cursor)]
+        place = (lane.partition, lane.cursor, lane.replay)
+        lanes = [one for one in waiting if (one.partition, one.cursor, one.replay) == place]
         if lane.cursor >= self._live[lane.partition]:
             return [], lanes
         if self._lane_consumer is None:
@@ -779,6 +836,10 @@ class Relay:
         for lane in lanes:
             if lane.cursor >= self._live.get(lane.partition, lane.cursor + 1):
                 mark = (lane.grant, *lane.partition)
+                self._asked.set()
+                if lane.replay:
+                    self._end_replay(lane)
+                    continue
                 self._lanes.pop(mark, None)
                 self._merged.add(mark)
                 self._unwritten.add(mark)
@@ -789,11 +850,133 @@ class Relay:
             if mark[1:] in partitions:
                 self._produce_progress(mark, self._live.get(mark[1:], 0), merged=True)
 
-    def _produce_progress(self, mark: tuple[str, str, int], cursor: int, *, merged: bool) -> None:
+    def _produce_progress(
+        self, mark: tuple[str, str, int], cursor: int, *, merged: bool, replay: str | None = None
+    ) -> None:
         grant, topic, partition = mark
         value = {"grant": grant, "topic": topic, "partition": partition, "cursor": cursor, "merged": merged}
+        value["replay"] = self._replayed.get(mark, "") if replay is None else replay
         value["fill"] = self._fills.get(grant, 0)
         self._producer.produce(PROGRESS.name, key=f"{grant}/{topic}/{partition}", value=self._progress.encode(value))
+
+    # -- replays -----------------------------------------------------------------------------------------------------
+
+    def _begin_replays(self) -> None:
+        """Begin what was asked for and has not begun: of grants that are on the live stream, in partitions of ours."""
+        grants = {
+            grant["id"]: topic for topic, route in self._routes.items() for grant in route.live(datetime.now(UTC))
+        }
+        for asked in self._replays.values():
+            topic = grants.get(asked["grant"])
+            for mark in [mark for mark in self._merged if mark[:2] == (asked["grant"], topic)]:
+                if self._replayed.get(mark) == asked["id"] or mark in self._scans or mark[1:] not in self._live:
+                    continue
+                if asked["cancelled"]:
+                    self._end_replay(Lane(mark[0], mark[1:], 0, asked["id"]))
+                elif asked["mode"] == "keys":
+                    keys = frozenset(bytes(key) for key in asked["keys"])
+                    self._scans[mark] = Scan(Lane(mark[0], mark[1:], 0, asked["id"]), keys)
+                else:
+                    self._begin_replay(mark, asked)
+
+    def _begin_replay(self, mark: tuple[str, str, int], asked: State) -> None:
+        """Take a grant off the live stream of a partition and serve it from an earlier offset on.
+
+        It comes back as a lane of a new grant does, so no key steps back once it was delivered again. That it is off is
+        committed first: what the stream says meanwhile would be lost if we forgot.
+        """
+        start = 0
+        if asked["since"] is not None:
+            at_ms = int(asked["since"].timestamp() * 1_000)
+            (found,) = self._source.offsets_for_times([TopicPartition(*mark[1:], at_ms)], TRANSACTION_TIMEOUT_SECONDS)
+            start = found.offset if found.offset >= 0 else self._live[mark[1:]]
+        start = min(start, self._live[mark[1:]])
+        tx = self._begin()
+        self._produce_progress(mark, start, merged=False, replay=asked["id"])
+        self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
+        self._commit(tx)
+        self._merged.discard(mark)
+        self._unwritten.discard(mark)
+        self._replayed[mark] = asked["id"]
+        self._lanes[mark] = Lane(mark[0], mark[1:], start, asked["id"], start, set())
+        log.info("replay begun", replay=asked["id"], grant=mark[0], topic=mark[1], partition=mark[2], offset=start)
+
+    def _settle_replay(self, lane: Lane, tx: _Filling) -> None:
+        """Of what a slice makes for a replay that is cancelled, only keys that were delivered again already go out."""
+        tally = tx.tallies.get(lane.grant)
+        if not lane.replay or tally is None:
+            return
+        tally.replay = lane.replay
+        asked = self._replays.get(lane.replay)
+        if lane.touched is not None and (asked is None or asked["cancelled"]):
+            tally.keep_only(lane.touched)
+            if not tally.records:
+                del tx.tallies[lane.grant]
+        elif lane.touched is not None:
+            lane.touched |= {key_digest(message["key"]) for part in tally.parts.values() for message in part.messages}
+        lane.records += tally.records
+
+    def _end_replay(self, lane: Lane) -> None:
+        """Back to the live stream, at its very position."""
+        mark = (lane.grant, *lane.partition)
+        tx = self._begin()
+        self._produce_progress(mark, self._live[lane.partition], merged=True, replay=lane.replay)
+        self._tell_served(lane)
+        self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
+        self._commit(tx)
+        self._lanes.pop(mark, None)
+        self._merged.add(mark)
+        self._replayed[mark] = lane.replay
+        log.info("replay ended", replay=lane.replay, grant=lane.grant, topic=lane.partition[0])
+
+    def _look_for_keys(self) -> None:
+        """One slice for the scans that stand at one place; those at the end deliver what they have found."""
+        slice_, lanes = self._take_slice([scan.lane for scan in self._scans.values()])
+        scans = [self._scans[lane.grant, *lane.partition] for lane in lanes]
+        if slice_:
+            tx = _Filling(datetime.now(UTC), quiet=True)
+            for stretch in slice_:
+                self._relay(stretch, tx, lanes)
+            for scan in scans:
+                _keep_found(scan, tx.tallies.get(scan.lane.grant))
+                scan.lane.cursor = slice_[0].end
+        for scan in scans:
+            if scan.lane.cursor >= self._live.get(scan.lane.partition, scan.lane.cursor + 1):
+                self._deliver_found(scan)
+
+    def _deliver_found(self, scan: Scan) -> None:
+        """Deliver the keys' last state, which nothing later has been delivered of: the scan has reached the stream."""
+        lane = scan.lane
+        mark, route = (lane.grant, *lane.partition), self._routes.get(lane.partition[0])
+        tx = self._begin()
+        for grant in route.live(tx.now) if route else ():
+            if grant["id"] == lane.grant and scan.found:
+                tally = self._tally(grant, tx)
+                tally.replay = lane.replay
+                for message in (one for found in scan.found.values() for one in found):
+                    tally.add(op_of(message["value"]), message["key"], message["value"], None)
+        lane.records = sum(tally.records for tally in tx.tallies.values())
+        self._write(tx)
+        self._produce_progress(mark, self._live[lane.partition], merged=True, replay=lane.replay)
+        self._tell_served(lane)
+        self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
+        self._commit(tx)
+        self._scans.pop(mark, None)
+        self._replayed[mark] = lane.replay
+        self._unwritten.discard(mark)
+
+    def _tell_served(self, lane: Lane) -> None:
+        route = self._routes[lane.partition[0]]
+        topic = self._source.list_topics(lane.partition[0], TRANSACTION_TIMEOUT_SECONDS).topics[lane.partition[0]]
+        facts = {
+            "replay": lane.replay, "partition": str(lane.partition[1]), "partitions": str(len(topic.partitions)),
+            "records": str(lane.records),
+        }  # fmt: skip
+        grant = next((one for one in route.grants if one["id"] == lane.grant), None)
+        if grant is not None:
+            self._inspection.tell(
+                self._producer.produce, "replay_served", lane.grant, grant["department"], grant["thread"], facts
+            )
 
     # -- quality -----------------------------------------------------------------------------------------------------
 
@@ -827,10 +1010,21 @@ class Relay:
             # where nobody is served, nobody else follows what was heard
             tx.marks[stretch.where] = mark
 
-    def _decide(self, change: _Change, decision: Decision, route: Route, grants: list[State], tx: _Filling) -> None:
+    def _decide(
+        self,
+        change: _Change,
+        decision: Decision,
+        route: Route,
+        grants: list[State],
+        tx: _Filling,
+        *,
+        replays: bool = False,
+    ) -> None:
         """Settle a change that does not simply go on."""
         where, offset, gate = change.place[:2], change.place[2], self._inspection.gate
         if decision.fate is Fate.HIDDEN:
+            if replays:
+                return  # who was delivered what came before keeps it
             self._deliver_known(change, route, grants, tx, lambda _: Known(hidden=True), catching_up=True)
             return
         self._repeats(where, change.envelope, tx)
@@ -847,7 +1041,7 @@ class Relay:
             gate.waits.put(where, decision.digest, None)
             tx.findings.of(route).corrected += decision.fate is Fate.CORRECTED
             told = (*where, waited.offset)
-            self._inspection.tell_end(self._producer.produce, told, route, how, BY, tx.now, by=offset)
+            self._inspection.tell_end(self._producer.produce, told, route, how, BY, by=offset)
 
     def _deliver_known(
         self,
@@ -914,13 +1108,13 @@ class Relay:
             judge = self._inspection.judge(change.schema_id, route)
             verdict = judge.judge(change.envelope["after"], change.envelope["before"], tx.now) if judge else None
             if verdict is not None and verdict.stopping:
-                tell(self._producer.produce, place, route, "redrive_failed", order["actor"], tx.now)
+                tell(self._producer.produce, place, route, "redrive_failed", order["actor"])
                 return
             gate.waits.put(where, digest, None)
-            tell(self._producer.produce, place, route, "redriven", order["actor"], tx.now)
+            tell(self._producer.produce, place, route, "redriven", order["actor"])
         else:
             gate.waits.put(where, digest, replace(waited, released=True))
-            tell(self._producer.produce, place, route, "released", order["actor"], tx.now)
+            tell(self._producer.produce, place, route, "released", order["actor"])
         merged = [grant for grant in route.live(tx.now) if (grant["id"], *where) in self._merged]
         self._deliver_known(
             change, route, merged, tx, lambda grant: Known(held=grant["id"] in waited.holding), timed=False

@@ -16,8 +16,13 @@ from tests.road.town import OWNER, eventually
 EVERYONE = frozenset(Role)
 OPERATING = frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR})
 PROVIDING = frozenset({Role.ADMINISTRATOR, Role.PROVIDER})
+CONSUMING = frozenset({Role.ADMINISTRATOR, Role.CONSUMER})
 WHO: dict[str, frozenset[Role]] = {
     "GET /grants/{grant_id}": OPERATING,
+    "POST /grants/{grant_id}/replays": CONSUMING,
+    "GET /grants/{grant_id}/replays": OPERATING | CONSUMING,
+    "GET /grants/{grant_id}/replays/{replay_id}": OPERATING | CONSUMING,
+    "DELETE /grants/{grant_id}/replays/{replay_id}": CONSUMING,
     "GET /quarantine": OPERATING | PROVIDING,
     "GET /quarantine/{number}": OPERATING | PROVIDING,
     "POST /quarantine/{number}/steps": PROVIDING,
