@@ -11,7 +11,7 @@ import pytest
 from cli.exchange import Exchange
 from services.core.identity import OF_A_DEPARTMENT, Role
 from tests.road.catalog.office import Api, Place
-from tests.road.town import OWNER, eventually
+from tests.road.town import OWNER, Town, eventually
 
 EVERYONE = frozenset(Role)
 OPERATING = frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR})
@@ -42,8 +42,8 @@ def test_every_operation_is_in_the_table_and_says_the_same(exchange: Exchange) -
 
 
 @pytest.fixture(scope="module")
-def callers(exchange: Exchange) -> dict[Role, Api]:
-    place = Place(exchange)
+def callers(town: Town) -> dict[Role, Api]:
+    place = Place(town.exchange)
     found = {}
     for role in Role:
         api = place.caller(role.value, department=OWNER.slug if role in OF_A_DEPARTMENT else None).at("sync")
