@@ -63,9 +63,9 @@ def under_way(session: Session, grant: str) -> store.Replay | None:
 
 
 def digest_of(
-    registry: Registry, grant: Mapping[str, Any], resource: Mapping[str, Any], key: Mapping[str, Any]
+    registry: Registry, secret: bytes, grant: Mapping[str, Any], resource: Mapping[str, Any], key: Mapping[str, Any]
 ) -> bytes:
-    """What stands for a key as the grant's records have it, from its items as JSON.
+    """What stands for a key as the grant's records have it, from its items as JSON; `secret` is the grant's.
 
     Raises NotAKey and RegistryUnavailable.
     """
@@ -80,6 +80,6 @@ def digest_of(
     kinds = {item["name"]: item["type"] if item["name"] in in_clear else "string" for item in resource["items"]}
     try:
         record = {name: value_of(kinds[name], key[name]) for name in names}
-        return key_digest(registry.encode(registry.register(subject, schema), record))
+        return key_digest(secret, registry.encode(registry.register(subject, schema), record))
     except (NotAValue, ValueError, TypeError) as error:
         raise NotAKey("a value is not of its item's type") from error

@@ -22,6 +22,7 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 from services.sync import replaying, store
+from services.sync.projection.plan import grant_secret
 from services.sync.relay.worker import Relay
 from services.sync.room import Room, missing
 
@@ -153,7 +154,8 @@ def _keys(room: Room, grant: Mapping[str, Any], form: ReplayForm) -> list[bytes]
     if form.key is None or resource is None:
         return []
     try:
-        return [replaying.digest_of(room.registry, grant, resource, form.key)]
+        secret = grant_secret(bytes.fromhex(room.settings.secret("pseudonym_key")), grant["id"])
+        return [replaying.digest_of(room.registry, secret, grant, resource, form.key)]
     except replaying.NotAKey as error:
         raise Problem(422, "replay-invalid", title, Words(str(error), "主键与该授权的记录不符")) from error
     except RegistryUnavailable as error:

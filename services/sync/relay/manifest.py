@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,13 +17,14 @@ from services.sync.projection.native import root
 from services.sync.relay.placing import partition_of
 
 _WIRE_HEADER = 5
+_DIGEST_BYTES = 16
 # in the order in which the native engine counts them
 _COUNTED = {"c": "create", "u": "update", "d": "delete", "r": "read", "tombstone": "tombstone"}
 
 
-def key_digest(key: bytes) -> bytes:
-    """Stands for a key of a share topic: of its bytes without the schema's id."""
-    return sha256(key[_WIRE_HEADER:]).digest()
+def key_digest(secret: bytes, key: bytes) -> bytes:
+    """Stands for a key of a share topic, by the grant's secret: of its bytes without the schema's id."""
+    return hmac.new(secret, key[_WIRE_HEADER:], sha256).digest()[:_DIGEST_BYTES]
 
 
 def op_of(value: bytes | None) -> str:
@@ -118,12 +120,12 @@ class Tally:
                 part.leaves += outcomes.leaves(place, number)
                 self.records += len(messages)
 
-    def keep_only(self, keys: Container[bytes]) -> None:
+    def keep_only(self, secret: bytes, keys: Container[bytes]) -> None:
         """Leave out the records whose keys (`key_digest`) are not among `keys`."""
         parts, self.parts, self.records = self.parts, {}, 0
         self.counts = dict.fromkeys(_COUNTED.values(), 0)
         for message in (one for part in parts.values() for one in part.messages):
-            if key_digest(message["key"]) in keys:
+            if key_digest(secret, message["key"]) in keys:
                 self.add(op_of(message["value"]), message["key"], message["value"], None)
 
     def _took(self, least_us: int, most_us: int) -> None:

@@ -44,7 +44,7 @@ from services.core.masks import MaskError
 from services.core.rowfilter import FilterError
 from services.core.settings import Settings
 from services.sync.projection import native
-from services.sync.projection.plan import NotAnEnvelope, compile_plan
+from services.sync.projection.plan import NotAnEnvelope, compile_plan, grant_secret
 from services.sync.projection.reference import (
     NOTHING_MORE,
     Known,
@@ -78,10 +78,10 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
-def _keep_found(scan: Scan, tally: Tally | None) -> None:
+def _keep_found(scan: Scan, tally: Tally | None, secret: bytes) -> None:
     """Keep the last records that a slice has made of the keys that are looked for."""
     for message in (one for part in tally.parts.values() for one in part.messages) if tally else ():
-        digest = key_digest(message["key"])
+        digest = key_digest(secret, message["key"])
         if digest in scan.keys:
             earlier = scan.found.get(digest, []) if message["value"] is None else []
             scan.found[digest] = [*earlier[-1:], message]
@@ -909,11 +909,14 @@ class Relay:
         tally.replay = lane.replay
         asked = self._replays.get(lane.replay)
         if lane.touched is not None and (asked is None or asked["cancelled"]):
-            tally.keep_only(lane.touched)
+            tally.keep_only(grant_secret(self._master, lane.grant), lane.touched)
             if not tally.records:
                 del tx.tallies[lane.grant]
         elif lane.touched is not None:
-            lane.touched |= {key_digest(message["key"]) for part in tally.parts.values() for message in part.messages}
+            secret = grant_secret(self._master, lane.grant)
+            lane.touched |= {
+                key_digest(secret, message["key"]) for part in tally.parts.values() for message in part.messages
+            }
         lane.records += tally.records
 
     def _end_replay(self, lane: Lane) -> None:
@@ -938,7 +941,7 @@ class Relay:
             for stretch in slice_:
                 self._relay(stretch, tx, lanes)
             for scan in scans:
-                _keep_found(scan, tx.tallies.get(scan.lane.grant))
+                _keep_found(scan, tx.tallies.get(scan.lane.grant), grant_secret(self._master, scan.lane.grant))
                 scan.lane.cursor = slice_[0].end
         for scan in scans:
             if scan.lane.cursor >= self._live.get(scan.lane.partition, scan.lane.cursor + 1):

@@ -1,0 +1,1 @@
+"""Reconciliation: what a grant's consumer has against what it should have."""
