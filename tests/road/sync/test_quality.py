@@ -18,11 +18,11 @@ from tests.road.town import OWNER, Record, Table, Town, eventually
 
 GOOD, BAD, OTHER = "11010519491231002X", "110105194912310021", "440524188001010014"
 RULES = [
-    {"id": "id-number", "kind": "check_digit", "items": ["number"], "parameters": {"scheme": "citizen_id"},
+    {"id": "id_number", "kind": "check_digit", "items": ["number"], "parameters": {"scheme": "citizen_id"},
      "severity": "error"},
     {"id": "region", "kind": "enumeration", "items": ["region"], "parameters": {"values": ["320612", "110105"]},
      "severity": "error"},
-    {"id": "note-there", "kind": "required", "items": ["note"], "parameters": {}, "severity": "warning"},
+    {"id": "note_there", "kind": "required", "items": ["note"], "parameters": {}, "severity": "warning"},
     {"id": "fresh", "kind": "freshness", "items": ["seen"], "parameters": {"max_age_seconds": 86_400},
      "severity": "error"},
 ]  # fmt: skip
@@ -91,7 +91,7 @@ def test_a_row_that_breaks_a_rule_waits_and_its_correction_releases_it(
     write(table, "known", BAD, "999999")  # out of the filter, and of the code list
     write(table, "other", OTHER)
     entries = people.await_states(table, "waiting", "waiting")
-    assert [one["rules"] for one in entries] == [["id-number"], ["id-number", "region"]]
+    assert [one["rules"] for one in entries] == [["id_number"], ["id_number", "region"]]
     assert {one["owner"] for one in entries} == {OWNER.slug} and {one["reason"] for one in entries} == {"quality"}
     write(table, "new", BAD, "110105")
     people.await_states(table, "superseded", "waiting", "waiting")
@@ -207,5 +207,5 @@ def test_scores_are_kept_by_resource_and_hour(town: Town, table: Table, people: 
     if len(found) == 1:
         (hour,) = found
         assert (hour["completeness"], hour["accuracy"], hour["timeliness"]) == (0.6, 0.8, 0.8)
-        assert hour["broken"] == {"id-number": 1, "note-there": 2, "fresh": 1}
+        assert hour["broken"] == {"id_number": 1, "note_there": 2, "fresh": 1}
     assert sum(one["set_aside"] for one in found) == sum(one["corrected"] for one in found) == 1
