@@ -109,6 +109,12 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
     replays_per_day: int = Field(default=24, description="How often a grant may be delivered again within 24 hours.")
+    reconcile_hours: float = Field(
+        default=24.0, ge=0, description="How often each grant is reconciled with its source; 0: only when asked for."
+    )
+    reconcile_heals: bool = Field(
+        default=True, description="Whether differences that are found by the clock are healed at once."
+    )
     rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
     rows_per_day: int = Field(
         default=2_000_000, description="Look-ups of rows a day (of the place) that a grant may make."

@@ -33,7 +33,8 @@ class Publisher:
         """What the relay is to deliver once more, and that `event` happened to it; one that has ended is no longer."""
         asked = {
             "id": one.id, "grant": one.grant, "resource": one.resource, "mode": one.mode, "since": one.since,
-            "keys": [bytes.fromhex(key) for key in one.keys], "cancelled": one.state == "cancelling",
+            "keys": [bytes.fromhex(key) for key in one.keys], "ghosts": one.ghosts, "read_to": one.read_to,
+            "cancelled": one.state == "cancelling",
             "asked_by": one.asked_by, "asked_at": one.asked_at,
         }  # fmt: skip
         payload = None if one.ended_at is not None else self._replays.encode(asked)

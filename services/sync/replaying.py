@@ -30,18 +30,25 @@ def ask(
     *,
     since: datetime | None = None,
     keys: Sequence[bytes] = (),
+    ghosts: Sequence[tuple[int, int]] = (),
+    read_to: Mapping[int, int] | None = None,
     reconciliation: str | None = None,
 ) -> store.Replay:
-    """Have all of `grant` replayed, or changes from a time on, or the rows whose keys have these digests."""
+    """Have all of `grant` replayed, or changes from a time on, or the rows whose keys have these digests.
+
+    `ghosts` are records of the share topic whose rows the source does not have; it was read up to `read_to` for them.
+    """
     one = store.Replay(
         id=uuid.uuid4().hex[:12],
         grant=grant["id"],
         resource=grant["resource"],
         department=grant["department"],
         thread=grant["thread"],
-        mode="keys" if keys else "since" if since else "all",
+        mode="keys" if keys or ghosts else "since" if since else "all",
         since=since,
         keys=[key.hex() for key in keys],
+        ghosts=[{"partition": partition, "offset": offset} for partition, offset in ghosts],
+        read_to=[{"partition": partition, "offset": offset} for partition, offset in (read_to or {}).items()],
         reconciliation=reconciliation,
         state="requested",
         asked_by=by,

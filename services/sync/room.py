@@ -27,7 +27,7 @@ class Room:
     grants: StateView[dict[str, Any]]
 
 
-_NAMES = {"entry": "隔离记录", "resource": "资源", "grant": "授权", "replay": "重放"}
+_NAMES = {"entry": "隔离记录", "resource": "资源", "grant": "授权", "replay": "重放", "reconciliation": "对账"}
 
 
 def missing(what: str, name: object) -> Problem:

@@ -6,6 +6,7 @@ What the relay needs is in topics; this is what was set aside and became of it, 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
@@ -67,6 +68,8 @@ class Replay(Base):
     mode: Mapped[str] = mapped_column(String(10))
     since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     keys: Mapped[list[str]] = mapped_column(JSONB)
+    ghosts: Mapped[list[dict[str, int]]] = mapped_column(JSONB, default=list)
+    read_to: Mapped[list[dict[str, int]]] = mapped_column(JSONB, default=list)
     reconciliation: Mapped[str | None] = mapped_column(String(40))
     state: Mapped[str] = mapped_column(String(20))
     asked_by: Mapped[str] = mapped_column(Text)
@@ -75,6 +78,26 @@ class Replay(Base):
     records: Mapped[int] = mapped_column(BigInteger, default=0)
     served: Mapped[list[int]] = mapped_column(JSONB, default=list)
     partitions: Mapped[int | None]
+
+
+class Reconciliation(Base):
+    """What a grant's consumer has against what it should have; what differs is a case of both departments."""
+
+    __tablename__ = "reconciliations"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    grant: Mapped[str] = mapped_column(String(40), index=True)
+    resource: Mapped[str] = mapped_column(String(40))
+    department: Mapped[str] = mapped_column(String(40), index=True)
+    provider: Mapped[str] = mapped_column(String(40), index=True)
+    thread: Mapped[str] = mapped_column(String(40))
+    heal: Mapped[bool]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    asked_by: Mapped[str] = mapped_column(Text)
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    replay: Mapped[str | None] = mapped_column(String(40))
+    report: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class CountedScores(Base):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from services.core.http import include
-from services.sync.api import quality, quarantine, replays, serving
+from services.sync.api import quality, quarantine, reconciliations, replays, serving
 from services.sync.relay.worker import Relay
 from services.sync.room import Room
 
@@ -18,5 +18,5 @@ def install(app: FastAPI, relays: Sequence[Relay], room: Room) -> None:
     """Put all routers over `relays` and `room` into `app`."""
     include(app, serving.router(relays), PREFIX)
     include(app, replays.router(relays, room), PREFIX)
-    for make in (quarantine.router, quality.router):
+    for make in (quarantine.router, quality.router, reconciliations.router):
         include(app, make(room), PREFIX)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -132,7 +133,9 @@ class ShareTopic(Side):
     def catch_up(self) -> None:
         for batch in self.messages():
             for message in batch:
-                self.put(*self._digests.record((message.key() or b"", message.value())))
+                digest, row = self._digests.record((message.key() or b"", message.value()))
+                place = (int(message.partition() or 0), int(message.offset() or 0))
+                self.put(digest, replace(row, place=place) if row is not None else None)
 
 
 class ChangeTopic(Side):
@@ -243,8 +246,9 @@ class ChangeTopic(Side):
 class Table:
     """The table of a department's database that a grant fills."""
 
-    def __init__(self, dsn: str, grant: State, digests: Digests) -> None:
-        self._dsn, self._grant, self._digests = dsn, grant, digests
+    def __init__(self, dsn: str, grant: State, digests: Digests, wanted: Wanted) -> None:
+        self.rows: dict[bytes, Row | None] = {}
+        self._dsn, self._grant, self._digests, self._wanted = dsn, grant, digests, wanted
         target = grant["table_target"]
         self._name = sql.Identifier(target["schema"], target["table"])
         self._offsets = sql.Identifier(target["schema"], "tongshu_offsets")
@@ -253,26 +257,28 @@ class Table:
         """How far the share topic is written to the table, by partition. Raises psycopg.Error."""
         query = sql.SQL("select partition, next from {} where grant_id = %s").format(self._offsets)
         with psycopg.connect(self._dsn, connect_timeout=5) as connection:
-            return {partition: following for partition, following in connection.execute(query, (self._grant["id"],))}
+            return dict(connection.execute(query, (self._grant["id"],)).fetchall())
 
-    def rows(self, shape: Layout, wanted: Wanted) -> dict[bytes, Row | None]:
-        """All rows of now, in one snapshot. Raises psycopg.Error."""
-        found: dict[bytes, Row | None] = {}
-        for key, row, _ in self._read(shape):
+    def read(self) -> None:
+        """Take in all rows of now, in one snapshot. Raises psycopg.Error."""
+        self.rows = {}
+        for key, row, _ in self._read():
             digest = self._digests.of(key)
-            if wanted(digest):
-                found[digest] = Row(self._digests.of(row), digest)
-        return found
+            if self._wanted(digest):
+                self.rows[digest] = Row(self._digests.of(row), digest)
 
-    def remove(self, shape: Layout, keys: frozenset[bytes]) -> int:
+    def remove(self, keys: frozenset[bytes]) -> int:
         """Delete rows that the topic knows nothing of; one that was written again meanwhile has another place."""
-        places = [at for key, _, at in self._read(shape) if self._digests.of(key) in keys]
+        places = [at for key, _, at in self._read() if self._digests.of(key) in keys]
         statement = sql.SQL("delete from {} where ctid = any(%s::tid[])").format(self._name)
         with psycopg.connect(self._dsn, connect_timeout=5) as connection:
             return connection.execute(statement, (places,)).rowcount
 
-    def _read(self, shape: Layout) -> Iterator[tuple[bytes, bytes, str]]:
+    def _read(self) -> Iterator[tuple[bytes, bytes, str]]:
         """Of each row the fields of its key, its other fields, and its place in the table."""
+        shape = self._digests.layout
+        if shape is None:
+            return  # nothing was delivered yet, so there is no table
         columns = sql.SQL(", ").join(
             [*(sql.Identifier(column.name) for column in shape.columns), sql.SQL("ctid::text")]
         )

@@ -16,10 +16,14 @@ _MODULUS = 1 << 64
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row: the digest of what the grant shows of it; `key` stands for its key as the share topic has it."""
+    """A row: the digest of what the grant shows of it; `key` stands for its key as the share topic has it.
+
+    `place` is where the share topic has it: partition and offset.
+    """
 
     digest: bytes
     key: bytes
+    place: tuple[int, int] | None = None
 
 
 Rows = Mapping[bytes, Row | None]

@@ -78,6 +78,17 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
+def _read_at(reader: Consumer, place: TopicPartition) -> tuple[bytes, bytes] | None:
+    """Key and value of the record at a place; None where there is none any more. Raises KafkaException."""
+    reader.assign([place])
+    message = reader.poll(TRANSACTION_TIMEOUT_SECONDS)
+    if message is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "a record could not be read again"))
+    if message.error() is not None or message.offset() != place.offset or (value := message.value()) is None:
+        return None
+    return bytes(message.key() or b""), value
+
+
 def _keep_found(scan: Scan, tally: Tally | None, secret: bytes) -> None:
     """Keep the last records that a slice has made of the keys that are looked for."""
     for message in (one for part in tally.parts.values() for one in part.messages) if tally else ():
@@ -120,6 +131,7 @@ class Scan:
 
     lane: Lane
     keys: frozenset[bytes]
+    asked: State
     found: dict[bytes, list[Made]] = field(default_factory=dict)
 
 
@@ -875,7 +887,7 @@ class Relay:
                     self._end_replay(Lane(mark[0], mark[1:], 0, asked["id"]))
                 elif asked["mode"] == "keys":
                     keys = frozenset(bytes(key) for key in asked["keys"])
-                    self._scans[mark] = Scan(Lane(mark[0], mark[1:], 0, asked["id"]), keys)
+                    self._scans[mark] = Scan(Lane(mark[0], mark[1:], 0, asked["id"]), keys, asked)
                 else:
                     self._begin_replay(mark, asked)
 
@@ -953,10 +965,14 @@ class Relay:
         mark, route = (lane.grant, *lane.partition), self._routes.get(lane.partition[0])
         tx = self._begin()
         for grant in route.live(tx.now) if route else ():
-            if grant["id"] == lane.grant and scan.found:
+            if grant["id"] != lane.grant:
+                continue
+            # one partition's scan speaks for all: a ghost has no record in any
+            ghosts = self._ghosts(grant, scan.asked) if lane.partition[1] == 0 else []
+            if scan.found or ghosts:
                 tally = self._tally(grant, tx)
                 tally.replay = lane.replay
-                for message in (one for found in scan.found.values() for one in found):
+                for message in (*(one for found in scan.found.values() for one in found), *ghosts):
                     tally.add(op_of(message["value"]), message["key"], message["value"], None)
         lane.records = sum(tally.records for tally in tx.tallies.values())
         self._write(tx)
@@ -967,6 +983,25 @@ class Relay:
         self._scans.pop(mark, None)
         self._replayed[mark] = lane.replay
         self._unwritten.discard(mark)
+
+    def _ghosts(self, grant: State, asked: State) -> list[Made]:
+        """What ends rows of the share topic that the source does not have, as far as nothing was said of them since."""
+        if not asked["ghosts"]:
+            return []
+        reader = state_consumer(self._settings, "sync", "sync.ghosts")
+        try:
+            keys = {
+                found[0]: one["partition"]
+                for one in asked["ghosts"]
+                if (found := _read_at(reader, TopicPartition(grant["topic"], one["partition"], one["offset"])))
+            }
+            since = [TopicPartition(grant["topic"], one["partition"], one["offset"]) for one in asked["read_to"]]
+            reader.assign(since)
+            for message in read_to_end(reader, len(since)):
+                keys.pop(bytes(message.key() or b""), None)
+        finally:
+            reader.close()
+        return [{"key": key, "value": None} for key in keys]
 
     def _tell_served(self, lane: Lane) -> None:
         route = self._routes[lane.partition[0]]
@@ -1123,17 +1158,11 @@ class Relay:
             change, route, merged, tx, lambda grant: Known(held=grant["id"] in waited.holding), timed=False
         )
 
-    def _read_again(self, where: Partition, offset: int) -> tuple[bytes | None, bytes] | None:
+    def _read_again(self, where: Partition, offset: int) -> tuple[bytes, bytes] | None:
         """Key and value of one change; None when its topic does not hold it any more. Raises KafkaException."""
         reader = state_consumer(self._settings, "sync", "sync.orders.reader", isolation_level=self._isolation)
         try:
-            reader.assign([TopicPartition(*where, offset)])
-            message = reader.poll(TRANSACTION_TIMEOUT_SECONDS)
-            if message is None:
-                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "a change could not be read again"))
-            if message.error() is not None or message.offset() != offset or (value := message.value()) is None:
-                return None
-            return message.key(), value
+            return _read_at(reader, TopicPartition(*where, offset))
         finally:
             reader.close()
 

@@ -16,7 +16,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.String(40), nullable=False) for name in ("resource", "department", "thread")),
         sa.Column("mode", sa.String(10), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True)),
-        sa.Column("keys", JSONB, nullable=False),
+        *(sa.Column(name, JSONB, nullable=False) for name in ("keys", "ghosts", "read_to")),
         sa.Column("reconciliation", sa.String(40)),
         sa.Column("state", sa.String(20), nullable=False),
         sa.Column("asked_by", sa.Text, nullable=False),
