@@ -1,4 +1,4 @@
-"""Reconciliation: what a department changed by hand, lost or made up is found, named to both departments, and healed."""
+"""Reconciliation: what a department changed by hand, lost or made up is found, told to both departments, and healed."""
 
 from __future__ import annotations
 
