@@ -196,6 +196,7 @@ class _Filling:
     now: datetime
     tallies: dict[str, Tally] = field(default_factory=dict)
     marks: dict[Partition, Mark] = field(default_factory=dict)
+    heard: Mark | None = None
     findings: Findings = field(default_factory=Findings)
     quiet: bool = False
     failed: list[KafkaError] = field(default_factory=list)
@@ -445,6 +446,9 @@ class Relay:
                 self._decide(change, decision, route, grants, tx, replays=replays)
                 at = number + 1
         self._pass_on(stretch, at, len(stretch.values), route, grants, tx, lanes)
+        if tx.heard is not None and lanes is None:
+            # where nobody is served, projection does not follow what was heard
+            tx.marks[stretch.where], tx.heard = tx.heard, None
 
     def _pass_on(
         self,
@@ -1044,9 +1048,7 @@ class Relay:
                 continue
             if decision is not None:
                 yield number, schema_id, envelope, decision
-        if lanes is None:
-            # where nobody is served, nobody else follows what was heard
-            tx.marks[stretch.where] = mark
+        tx.heard = mark
 
     def _decide(
         self,
