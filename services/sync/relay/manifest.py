@@ -83,6 +83,7 @@ class Tally:
     latency_max_us: int = -1
     records: int = 0
     replay: str = ""
+    size: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
     _sources: dict[tuple[str, int], _Range] = field(default_factory=dict)
 
@@ -96,6 +97,7 @@ class Tally:
         """One record, from the reference engine."""
         self.counts[_COUNTED[op]] += 1
         self.records += 1
+        self.size += len(key) + len(value or b"")
         part = self.parts.setdefault(partition_of(key, self.partitions), Part())
         part.messages.append({"key": key, "value": value})
         part.leaves += merkle.leaf_hash(merkle.record_entry(key, value))
@@ -107,7 +109,8 @@ class Tally:
 
         `offsets` gives the offset of the run's changes by their number.
         """
-        counts, changes, first, last, least, most = outcomes.figures(place)
+        counts, changes, first, last, least, most, size = outcomes.figures(place)
+        self.size += size
         self.read(topic, partition, offsets(first), offsets(last), changes)
         for name, count in zip(_COUNTED.values(), counts, strict=True):
             self.counts[name] += count
@@ -122,7 +125,7 @@ class Tally:
 
     def keep_only(self, secret: bytes, keys: Container[bytes]) -> None:
         """Leave out the records whose keys (`key_digest`) are not among `keys`."""
-        parts, self.parts, self.records = self.parts, {}, 0
+        parts, self.parts, self.records, self.size = self.parts, {}, 0, 0
         self.counts = dict.fromkeys(_COUNTED.values(), 0)
         for message in (one for part in parts.values() for one in part.messages):
             if key_digest(secret, message["key"]) in keys:
@@ -149,6 +152,7 @@ class Tally:
             "sources": [_range(*where, one.first, one.last, one.records) for where, one in self._sources.items()],
             "targets": targets,
             "records": self.records,
+            "bytes": self.size,
             "counts": self.counts,
             "latency_min_us": self.latency_min_us,
             "latency_max_us": self.latency_max_us,
