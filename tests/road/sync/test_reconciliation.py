@@ -12,16 +12,16 @@ from confluent_kafka import Producer
 
 from cli.exchange import Refused
 from services.core.kafka import client_config
-from tests.road.sync.test_table import COLUMNS, ROW, Office
+from tests.road.databases import OwnDatabase
+from tests.road.sync.test_table import COLUMNS, ROW
 from tests.road.town import OWNER, Table, Town, eventually
 
 
 @pytest.fixture(scope="module")
-def office(town: Town) -> Iterator[Office]:
-    one = Office(town.exchange.home.secrets)
+def office(town: Town) -> Iterator[OwnDatabase]:
+    one = OwnDatabase(town.exchange.home.secrets, "reconciled")
     yield one
-    one.server.remove()
-    (town.exchange.home.secrets / one.secret).unlink()
+    one.remove()
 
 
 def reconcile(town: Town, grant: dict[str, Any], *, heal: bool = False) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def events(town: Town, grant: dict[str, Any], kind: str) -> list[dict[str, Any]]
     return [one for one in found if one["subject"] == grant["id"] and one["type"] == f"cn.tongshu.sync.{kind}.v1"]
 
 
-def test_a_table_that_was_altered_by_hand_is_found_and_healed(town: Town, office: Office) -> None:
+def test_a_table_that_was_altered_by_hand_is_found_and_healed(town: Town, office: OwnDatabase) -> None:
     others = [(f"k{n}", None, n, Decimal(n) / 4, n / 8, n % 2 == 0, date(1990, 1, 1 + n), datetime.now(UTC))
               for n in range(2, 22)]  # fmt: skip
     source = town.table(COLUMNS, rows=[ROW, *others])
