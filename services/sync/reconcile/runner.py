@@ -27,7 +27,7 @@ from services.core.settings import SecretMissing, Settings
 from services.sync import reconcile, replaying, store
 from services.sync.events import Publisher
 from services.sync.reconcile.sides import ChangeTopic, Digests, ShareTopic, Table
-from services.sync.reconcile.states import Difference, Range, Row, compare
+from services.sync.reconcile.states import Difference, Range, Row, Rows, compare, range_of
 from services.sync.relay.inspection import BY, Inspection
 from services.sync.relay.routes import Route, build
 from services.sync.relay.worker import GROUP
@@ -266,26 +266,27 @@ class Reconciler(threading.Thread):
     def _compare_part(
         self, route: Route, source: ChangeTopic, topic: ShareTopic, table: Table | None, found: Compared
     ) -> None:
-        seen: tuple[Any, Any] | None = None
+        in_topic, in_table = _Doubts(), _Doubts()
         for place in range(_ROUNDS):
+            if place:
+                time.sleep(_LOOK_SECONDS)
             source.catch_up()
             self._await_relay(route, source.positions)
             topic.catch_up()
+            differences, ranges = compare(source.rows, topic.rows)
+            in_topic.hear(differences, source.rows, topic.rows)
+            table_ranges: dict[int, tuple[Range, Range]] = {}
             if table is not None:
                 self._await_table(table, topic.positions)
                 table.read()
-            in_topic, ranges = compare(source.rows, topic.rows)
-            in_table, table_ranges = compare(topic.rows, table.rows) if table is not None else (Difference(), {})
-            now = _said(in_topic, source.rows, topic.rows), _said(in_table, topic.rows, table.rows if table else {})
-            if not (in_topic or in_table) or now == seen:
+                differences, table_ranges = compare(topic.rows, table.rows)
+                in_table.hear(differences, topic.rows, table.rows)
+            if in_topic.is_settled and in_table.is_settled:
                 break
-            seen = now
-            if place == _ROUNDS - 1:
-                raise NotComparable("the rows that differ change all the time")
-            time.sleep(_LOOK_SECONDS)
-        _add(found, source, topic, table, in_topic, in_table)
-        found.ranges += [_range(place, "topic", *sides) for place, sides in sorted(ranges.items())]
-        found.ranges += [_range(place, "table", *sides) for place, sides in sorted(table_ranges.items())]
+        _add(found, source, topic, table, in_topic.confirmed, in_table.confirmed)
+        for name, one, unlike in (("topic", in_topic, ranges), ("table", in_table, table_ranges)):
+            of = {range_of(key) for key in one.confirmed.keys}
+            found.ranges += [_range(at, name, *unlike[at]) for at in sorted(of & unlike.keys())]
 
     def _await_relay(self, route: Route, ends: Mapping[tuple[str, int], int]) -> None:
         """Until the relay has delivered what we have read of the change topic."""
@@ -363,11 +364,28 @@ class Reconciler(threading.Thread):
         raise NotComparable("the replay that heals has not ended in time")
 
 
-def _said(one: Difference, source: Mapping[bytes, Row | None], target: Mapping[bytes, Row | None]) -> Any:
-    """What a difference says, with the rows of both sides: the same twice is no matter of time."""
-    return [
-        {key: (source.get(key), target.get(key)) for key in keys} for keys in (one.missing, one.surplus, one.differing)
-    ]
+class _Doubts:
+    """What differs between two sides, as often as they are read.
+
+    What differs the same twice counts. What differs first, and then not or otherwise, was under way.
+    """
+
+    def __init__(self) -> None:
+        self.confirmed = Difference()
+        self._open: dict[bytes, tuple[Row | None, Row | None]] | None = None
+
+    def hear(self, told: Difference, source: Rows, target: Rows) -> None:
+        found = {key: (source.get(key), target.get(key)) for key in told.keys}
+        if self._open is None:
+            self._open = found
+            return
+        same = {key for key, sides in self._open.items() if found.get(key) == sides}
+        self.confirmed = told.among(same | (self.confirmed.keys & found.keys()))
+        self._open = {key: found[key] for key in self._open if key in found and key not in same}
+
+    @property
+    def is_settled(self) -> bool:
+        return not self._open
 
 
 def _add(

@@ -6,7 +6,7 @@ looking at any key, and the keys of those ranges which rows it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -49,9 +49,13 @@ class Difference:
     def __bool__(self) -> bool:
         return bool(self.missing or self.surplus or self.differing)
 
-    def and_still(self, other: Difference) -> Difference:
-        """What both say."""
-        return Difference(self.missing & other.missing, self.surplus & other.surplus, self.differing & other.differing)
+    @property
+    def keys(self) -> frozenset[bytes]:
+        return self.missing | self.surplus | self.differing
+
+    def among(self, keys: Set[bytes]) -> Difference:
+        """What of it concerns these keys."""
+        return Difference(self.missing & keys, self.surplus & keys, self.differing & keys)
 
 
 def range_of(key: bytes) -> int:
