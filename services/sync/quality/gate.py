@@ -14,7 +14,7 @@ Nothing here is kept elsewhere: waits are in `sync.waiting`, written in the tran
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -26,6 +26,7 @@ from services.sync.quality.judge import SOUND, Judge, Score
 
 Partition = tuple[str, int]
 _WIRE_HEADER = 5
+_ROW_OPS = frozenset("crud")
 _DIGEST_BYTES = 16
 
 
@@ -75,6 +76,14 @@ class Waits:
     def any_in(self, where: Partition) -> bool:
         """Whether a key of the partition may wait."""
         return bool(self._kept.get(where) or self._changed)
+
+    def first(self, where: Partition, digests: Sequence[bytes], start: int) -> int:
+        """The number of the first key from `start` on that waits or was released; how many there are where none is."""
+        kept = self._kept.get(where, {})
+        for number in range(start, len(digests)):
+            if digests[number] in kept or (where, digests[number]) in self._changed:
+                return number
+        return len(digests)
 
     def get(self, where: Partition, digest: bytes) -> Waiting | None:
         if (where, digest) in self._changed:
@@ -129,6 +138,8 @@ class Gate:
     ) -> Decision | None:  # fmt: skip
         """What becomes of a change of the live stream that was not heard before; None: it goes on as any other."""
         op, before, after = envelope["op"], envelope["before"], envelope["after"]
+        if op not in _ROW_OPS:
+            return None
         verdict = judge.judge(after, before, now) if after is not None and op != "d" else SOUND
         if verdict is None:
             return None

@@ -52,7 +52,7 @@ class Judge:
 
     def __init__(self, rules: Sequence[Mapping[str, Any]], columns: Columns, code_lists: CodeLists) -> None:
         """Rules that cannot be, or need what is not here, are left out: the catalogue has refused or said so."""
-        compiled, self._kinds = [], dict[str, str]()
+        compiled, self.rules, self._kinds = [], list[Mapping[str, Any]](), dict[str, str]()
         items: set[str] = set()
         for rule in rules:
             if rule["kind"] in _NOT_HERE:
@@ -65,6 +65,7 @@ class Judge:
                 log.warning("a quality rule is not checked", rule=rule["id"], why=str(why))
                 continue
             compiled.append(one)
+            self.rules.append(rule)
             items |= needed
             self._kinds[rule["id"]] = rule["kind"]
         self._columns = self._columns_of(columns, items)

@@ -15,6 +15,7 @@ from services.core.avro import Codec, Registry, UnknownSchema
 from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
 from services.core.telemetry import current_traceparent
+from services.sync.projection import native
 from services.sync.projection.plan import Columns, NotAnEnvelope
 from services.sync.quality.gate import Decision, Fate, Gate, Partition, Waiting
 from services.sync.quality.judge import Judge, Score
@@ -46,6 +47,7 @@ class Inspection:
         self._settings, self._registry, self._worker = settings, registry, worker
         self.gate = Gate(master)
         self._judges: dict[tuple[int, str, int], Judge | None] = {}
+        self._fast: dict[tuple[int, str, int], Any] = {}
         self._code_lists: dict[str, frozenset[str]] = {}
         self._sequences: dict[str, int] = {}
         self._waiting, self._quality = Codec(registry, WAITING.name), Codec(registry, QUALITY.name)
@@ -66,12 +68,32 @@ class Inspection:
             self._judges[version] = found if found is not None and found.is_needed else None
         return self._judges[version]
 
+    def fast(self, schema_id: int, route: Route) -> Any:
+        """What passes sound changes of a schema without a second look; None where there is nothing that does.
+
+        Raises RegistryUnavailable.
+        """
+        version = (schema_id, route.resource["code"], route.resource["version"])
+        if version not in self._fast:
+            found = None
+            judge = self.judge(schema_id, route)
+            if judge is not None:
+                try:
+                    writer = self._registry.schema(schema_id)
+                    columns, most = Columns(writer, route.resource), self._settings.max_record_bytes
+                    found = native.judging(writer, schema_id, judge.rules, columns, self._code_lists, most)
+                except native.Unsupported as why:
+                    log.info("the reference judges", resource=route.resource["code"], why=str(why))
+            self._fast[version] = found
+        return self._fast[version]
+
     def keep_only(self, resources: Mapping[str, int], code_lists: Mapping[str, Collection[str]]) -> None:
         """Forget judges of other versions of resources than these, and all where the code lists are others."""
         lists = {name: frozenset(codes) for name, codes in code_lists.items()}
         if lists != self._code_lists:
             self._code_lists = lists
             self._judges.clear()
+        self._fast = {known: fast for known, fast in self._fast.items() if known in self._judges}
         self._judges = {known: judge for known, judge in self._judges.items() if resources.get(known[1]) == known[2]}
 
     # -- what is told ------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -72,10 +72,16 @@ LANE_SLICE = 500
 QUEUE_MESSAGES = 1_000_000
 """What a producer holds that the broker has not taken yet. It is never filled: what did not fit would lose its turn."""
 TRANSACTION_TIMEOUT_SECONDS = 30.0
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 Partition = tuple[str, int]
 Place = tuple[str, int, int]
 """Topic, partition, offset."""
+
+
+def _day(now: datetime) -> int:
+    """The day of `now` in days since 1970-01-01."""
+    return now.date().toordinal() - _EPOCH_ORDINAL
 
 
 def _read_at(reader: Consumer, place: TopicPartition) -> tuple[bytes, bytes] | None:
@@ -1030,21 +1036,35 @@ class Relay:
         What cannot be read is no exception: it is found out when it is projected.
         """
         mark, score, gate = self._mark(stretch.where, tx), tx.findings.of(route), self._inspection.gate
-        for number, value in enumerate(stretch.values):
+        digests, at = list[bytes](), 0
+        while at < len(stretch.values):
+            number, value = at, stretch.values[at]
             try:
                 schema_id = wire_schema_id(value)
+                if (fast := self._inspection.fast(schema_id, route)) is not None:
+                    if gate.waits.any_in(stretch.where) and not digests:
+                        digests = [gate.key_digest(key) for key in keys]
+                    end = gate.waits.first(stretch.where, digests, at) if digests else len(keys)
+                    values = stretch.values if end == len(keys) else stretch.values[:end]
+                    at, rows, heard = fast.run(values, at, mark if lanes is None else None, _day(tx.now))
+                    score.judged += rows if lanes is None else 0
+                    mark = Mark(*heard) if heard is not None else mark
+                    if at > number:
+                        continue
+                at += 1
                 judge = self._inspection.judge(schema_id, route)
                 if judge is None or len(value) > self._settings.max_record_bytes:
                     continue
                 envelope = self._registry.decode(value)[1]
                 if lanes is not None:
                     decision = gate.lane(stretch.where, stretch.offsets[number], keys[number], envelope, judge, tx.now)
-                elif (heard := later(mark, envelope)) is None:
+                elif (said := later(mark, envelope)) is None:
                     continue
                 else:
-                    mark = heard
+                    mark = said
                     decision = gate.live(stretch.where, keys[number], envelope, judge, tx.now, score)
             except (NotAvro, UnknownSchema, KeyError, TypeError, ValueError):
+                at = number + 1
                 continue
             if decision is not None:
                 yield number, schema_id, envelope, decision
