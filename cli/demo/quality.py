@@ -11,8 +11,10 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import psycopg
+
 from cli.demo.stage import Running
-from cli.demo.world import DEPARTMENTS, Generator, Server
+from cli.demo.world import DEPARTMENTS, Generator, Row, Server
 from cli.exchange import Exchange
 
 _PATIENCE_SECONDS = 20.0
@@ -30,15 +32,15 @@ def break_rules(exchange: Exchange, server: Server, running: Running) -> str:
     """
     (known,) = min(running.received().rows)
     capital = running.received().rows[known,]["registered_capital"]
-    new = Generator(time.time_ns()).enterprise() | {"status": "operating"}
-    right = new["uscc"]
-    wrong = right[:-1] + ("0" if right[-1] != "0" else "1")
     before = {entry["id"] for entry in _entries(exchange)}
 
     def told(*states: str) -> Callable[[], bool]:
         return lambda: sorted(one["state"] for one in _entries(exchange) if one["id"] not in before) == sorted(states)
 
     with server.connect(DEPARTMENTS[1]) as source:
+        new = _unknown(source) | {"status": "operating"}
+        right = new["uscc"]
+        wrong = right[:-1] + ("0" if right[-1] != "0" else "1")
         values = ", ".join(f"%({column})s" for column in _COLUMNS)
         statement = f"insert into registry.enterprise ({', '.join(_COLUMNS)}) values ({values})"
         source.execute(statement.encode(), {**new, "uscc": wrong})
@@ -63,6 +65,16 @@ def break_rules(exchange: Exchange, server: Server, running: Running) -> str:
         f"2 rows that break a rule were set aside, and released by their correction in {seconds:.1f} s; "
         f"accuracy of the hour {100 * score['accuracy']:.2f} % of {score['judged']:,} rows"
     )
+
+
+def _unknown(source: psycopg.Connection[Any]) -> Row:
+    """An enterprise that the register does not have."""
+    generator = Generator(time.time_ns())
+    while True:
+        row = generator.enterprise()
+        known = source.execute(b"select 1 from registry.enterprise where uscc = %s", (row["uscc"],))
+        if known.fetchone() is None:
+            return row
 
 
 def _entries(exchange: Exchange) -> list[dict[str, Any]]:
