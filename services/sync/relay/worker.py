@@ -20,7 +20,6 @@ import itertools
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -39,7 +38,7 @@ from services.core.avro import (
     UnknownSchema,
     wire_schema_id,
 )
-from services.core.kafka import StateView, consumer, ensure_topics, producer, read_to_end, state_consumer
+from services.core.kafka import OffsetSender, StateView, consumer, ensure_topics, producer, read_to_end, state_consumer
 from services.core.masks import MaskError
 from services.core.rowfilter import FilterError
 from services.core.settings import Settings
@@ -254,7 +253,7 @@ class Relay:
         self._lanes: dict[tuple[str, str, int], Lane] = {}
         self._merged: set[tuple[str, str, int]] = set()
         self._unwritten: set[tuple[str, str, int]] = set()
-        self._beside = ThreadPoolExecutor(1, "offsets")
+        self._offsets = OffsetSender()
         self._fills: dict[str, int] = {}
         self._sequences: dict[str, int] = {}
         self._subscribed: list[str] = []
@@ -393,12 +392,12 @@ class Relay:
                 mark = (lane.grant, *lane.partition)
                 self._produce_progress(mark, ends[lane.partition], merged=False, replay=lane.replay)
         # neither waits for the other: the offsets go to the coordinator while the records go to their partitions
-        sent = self._beside.submit(self._send_offsets, ends, self._marks | tx.marks) if lanes is None else None
+        sent = self._send_offsets(ends, self._marks | tx.marks) if lanes is None else None
         try:
             self._producer.flush(TRANSACTION_TIMEOUT_SECONDS)
         finally:
             if sent:
-                sent.result()
+                sent()
         self._commit(tx)
         if lanes is None:
             self._live.update(ends)
@@ -430,8 +429,9 @@ class Relay:
         for tally in tx.tallies.values():
             self._note(tally, tx.now)
 
-    def _send_offsets(self, ends: Mapping[Partition, int], marks: Mapping[Partition, Mark]) -> None:
-        self._producer.send_offsets_to_transaction(
+    def _send_offsets(self, ends: Mapping[Partition, int], marks: Mapping[Partition, Mark]) -> Callable[[], None]:
+        return self._offsets.send(
+            self._producer,
             [TopicPartition(*where, end, marks.get(where, Mark()).text()) for where, end in ends.items()],
             self._source.consumer_group_metadata(),
             TRANSACTION_TIMEOUT_SECONDS,
@@ -1229,6 +1229,8 @@ class Relay:
         for one in made:
             one.init_transactions(TRANSACTION_TIMEOUT_SECONDS)
         self._turns = itertools.cycle(made)
+        self._offsets.end()
+        self._offsets = OffsetSender()
 
     def _recover(self, stop: threading.Event) -> None:
         """A new producer epoch, then on from what is committed: the outcome of the old transaction is no matter."""
