@@ -55,6 +55,10 @@ TOPICS = (
     sync_topics.ACCESS,
 )
 
+# How far a group is behind is told by its next record (when it came, or that there is none): what groups read, the
+# watch must be able to read.
+WATCHED = ("cdc.", "share.", "quarantine.", "catalog.", "demand.", "sync.", "audit.")
+
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
 LITERAL, PREFIXED = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
 READ, WRITE, CREATE, ALL = AclOperation.READ, AclOperation.WRITE, AclOperation.CREATE, AclOperation.ALL
@@ -142,6 +146,12 @@ RULES: dict[str, list[Rule]] = {
         (GROUP, "connect", PREFIXED, ALL),
         (TRANSACTION, "connect-", PREFIXED, ALL),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
+    ],
+    "watch": [
+        (TOPIC, "*", LITERAL, AclOperation.DESCRIBE),
+        (GROUP, "*", LITERAL, AclOperation.DESCRIBE),
+        *((TOPIC, prefix, PREFIXED, READ) for prefix in WATCHED),
+        (GROUP, "watch.", PREFIXED, READ),
     ],
 }
 

@@ -17,7 +17,10 @@ from infra.files import write_atomically
 
 PASSWORDS = (
     *(f"postgres_{role}_password" for role in ("admin", "catalog", "demand", "sync", "audit", "registry", "connect")),
-    *(f"kafka_{user}_password" for user in ("admin", "controller", "catalog", "demand", "sync", "audit", "connect")),
+    *(
+        f"kafka_{user}_password"
+        for user in ("admin", "controller", "catalog", "demand", "sync", "audit", "connect", "watch")
+    ),
     "connect_rest_password",
     "redis_password",
     "sources_admin_password",

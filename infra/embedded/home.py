@@ -38,6 +38,7 @@ PORTS = (
     "table",
     "rows",
     "audit",
+    "watch",
     "sources",
 )
 LEAST_FREE_BYTES = 2 * 1024**3

@@ -34,6 +34,7 @@ _SERVICES = {
     "table": "services.sync.table",
     "rows": "services.sync.rows",
     "audit": "services.audit",
+    "watch": "services.watch",
 }
 
 INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")

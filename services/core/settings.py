@@ -108,6 +108,14 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
+    watch_sample_seconds: float = Field(default=3.0, gt=0, description="How often the watch looks at every group.")
+    watch_window_seconds: float = Field(
+        default=60.0, gt=0, description="Over how long the watch judges a group; a group that stands is told after it."
+    )
+    watch_fresh_seconds: float = Field(
+        default=5.0, ge=0, description="Up to which age of the oldest record a lag that stays is no warning."
+    )
+
     rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
     rows_per_day: int = Field(
         default=2_000_000, description="Look-ups of rows a day (of the place) that a grant may make."
