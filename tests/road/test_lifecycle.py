@@ -35,7 +35,7 @@ from tests.conftest import Tongshu
 from tests.road.conftest import exchange_of
 from tests.road.town import eventually
 
-SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit")
+SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit", "watch")
 PARTS = ("postgres", "redis", "kafka", "registry", "connect", *SERVICES)
 
 

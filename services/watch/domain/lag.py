@@ -271,8 +271,8 @@ def _trend(samples: Sequence[Sample]) -> Trend:
     third = max(1, len(samples) // 3)
     before, after = (median(one.lag for one in some) for some in (samples[:third], samples[-third:]))
     change, least = after - before, max(1.0, 0.02 * max(before, after))
-    if after == 0 and before > 0:
-        return Trend.SHRINKING
+    if samples[-1].lag == 0:
+        return Trend.SHRINKING if before > 0 else Trend.STEADY
     if abs(change) < least:
         return Trend.STEADY
     return Trend.GROWING if change > 0 else Trend.SHRINKING
