@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from services.core.kafka import state_consumer
+from services.core.kafka import consumer
 from services.core.settings import Settings
 from services.watch.domain.book import Found, Nothing, Partition
 
@@ -31,11 +31,11 @@ class FirstRecords(Generic[T]):
 
     def __init__(
         self,
-        consumer: Consumer,
+        source: Consumer,
         make: Callable[[Message], T | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._consumer, self._make, self._clock = consumer, make, clock
+        self._consumer, self._make, self._clock = source, make, clock
         self._known: dict[Partition, dict[int, Found[T] | Nothing]] = {}
 
     def look(
@@ -113,7 +113,6 @@ class FirstRecords(Generic[T]):
                 if where not in left:
                     continue
                 left.discard(where)
-                self._consumer.pause([TopicPartition(*where)])
                 if error is None:
                     self._keep(where, open_[where][0], _found(message, self._make))
                 elif error.code() == KafkaError._PARTITION_EOF:
@@ -128,10 +127,10 @@ class FirstRecords(Generic[T]):
 
 
 def reader(settings: Settings, user: str) -> Consumer:
-    """A consumer that fetches little at a time and says where a partition ends."""
-    return state_consumer(
-        settings, user, f"{user}.reader",
-        fetch_wait_max_ms=100, queued_min_messages=1, fetch_message_max_bytes=16_384, fetch_queue_backoff_ms=10,
+    """A consumer that fetches no more than one batch of a partition, and says at once where a partition ends."""
+    return consumer(
+        settings, user, f"{user}.reader", enable_partition_eof=True,
+        fetch_wait_max_ms=20, queued_min_messages=1, fetch_message_max_bytes=16_384, fetch_queue_backoff_ms=10,
     )  # fmt: skip
 
 

@@ -311,9 +311,6 @@ class Log:
     def poll(self, _: float) -> Message | None:
         return next(self._waiting, None)
 
-    def pause(self, _: object) -> None:
-        pass
-
     def unassign(self) -> None:
         pass
 

@@ -32,8 +32,14 @@ class Group:
     committed: Mapping[Partition, int] = field(default_factory=dict)
 
     def partitions(self) -> list[Partition]:
-        """Those it has committed in, and those that were given to its members."""
-        return sorted(self.committed.keys() | self.readers.keys())
+        """Those it has committed in, and those of the same topics that its members hold.
+
+        A group that has committed nowhere has all that its members hold; one that has may hold a topic for another
+        reason than to read it.
+        """
+        topics = {topic for topic, _ in self.committed}
+        held = {where for where in self.readers if not topics or where[0] in topics}
+        return sorted(self.committed.keys() | held)
 
 
 @dataclass(frozen=True, slots=True)
