@@ -278,9 +278,7 @@ class Sequencer:
         checkpoint = Checkpoint(self._origin, self._tiles.size, self._tiles.root())
         note = sign(checkpoint, self._key)
         self._producer.begin_transaction()
-        for number, entry in enumerate(entries[:-1], first):
-            self._produce(LOG.name, str(number), entry)
-        self._produce(LOG.name, str(checkpoint.size - 1), entries[-1], self._at)
+        self._produce_entries(entries, first)
         told = {"size": checkpoint.size, "note": note, "signed_at": now}
         self._produce(CHECKPOINTS.name, str(checkpoint.size), self._checkpoints.encode(told))
         ends = _ends(batch)
@@ -295,6 +293,16 @@ class Sequencer:
         self._producer.commit_transaction(_TIMEOUT_SECONDS)
         self._tiles.write()
         self._tiles.publish(note)
+
+    def _produce_entries(self, entries: list[bytes], first: int) -> None:
+        """Give the producer entries numbered from `first` on. Raises KafkaException."""
+        messages: list[dict[str, Any]] = [
+            {"key": b"%d" % number, "value": entry} for number, entry in enumerate(entries, first)
+        ]
+        messages[-1]["callback"] = self._at
+        # a transaction begins with an empty queue, which holds five batches
+        if self._producer.produce_batch(LOG.name, messages, partition=0) != len(messages):
+            raise KafkaException(next(message["_error"] for message in messages if "_error" in message))
 
     def _at(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
@@ -323,12 +331,10 @@ class Sequencer:
         schema_id = self._registry.register(f"{LOG.name}-value", self._schema_of_entries, "BACKWARD")
         return b"\x00" + schema_id.to_bytes(4, "big")
 
-    def _produce(
-        self, topic: str, key: str, value: bytes, told: Callable[[KafkaError | None, Message], None] | None = None
-    ) -> None:
+    def _produce(self, topic: str, key: str, value: bytes) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, on_delivery=told)
+                self._producer.produce(topic, value, key)
                 return
             except BufferError:
                 self._producer.poll(0.1)

@@ -117,6 +117,8 @@ def terms_of(demand: store.Demand) -> Terms:
         items=demand.items,
         masks=demand.masks,
         row_filter=demand.row_filter,
+        channels=demand.channels,
+        table=demand.table,
         purpose=demand.purpose,
         legal_basis=demand.legal_basis,
         until=demand.until,

@@ -54,6 +54,7 @@ class Demand(Base):
     masks: Mapped[dict[str, Any]] = mapped_column(JSONB)
     row_filter: Mapped[str | None] = mapped_column(Text)
     channels: Mapped[list[str]] = mapped_column(JSONB)
+    table: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     purpose: Mapped[str] = mapped_column(Text)
     scenario: Mapped[str | None] = mapped_column(Text)
     legal_basis: Mapped[str | None] = mapped_column(Text)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -114,14 +113,13 @@ class Fulfilment(threading.Thread):
                 why = "; ".join(f"{one.pointer}: {one.detail}" for one in defects) or "the resource was graded higher"
                 cases.take_by_rule(self._desk, session, demand, Action.REOPEN, why, now)
                 return
-            asked = replace(demand_terms.asked(terms, now), channels=demand.channels)
             by = demand.approvals[-1] if demand.approvals else cases.THE_RULE
-            grant = granting.prepare(asked, resource, thread=demand.thread, by=by, now=now)
+            grant = granting.prepare(demand_terms.asked(terms, now), resource, thread=demand.thread, by=by, now=now)
             granting.provision(self._demands, grant)
             granting.keep(self._demands, session, grant)
             demand.grant = grant.id
             cases.take_by_rule(self._desk, session, demand, Action.PROVISION, "", now)
-            if "topic" not in demand.channels:
+            if demand.channels == ["api"]:
                 # nothing is carried anywhere, so no manifest will tell: rows are there to be asked for
                 cases.take_by_rule(self._desk, session, demand, Action.DELIVER, "", now)
         log.info("demand provisioned", demand=demand_id, grant=grant.id)

@@ -297,8 +297,9 @@ def test_both_engines_make_the_same_bytes(
             messages = outcomes.messages(place, 0)
             records[place] += [(one["key"], one["value"]) for one in messages]
             leaves[place] += outcomes.leaves(place, 0)
-            counts, changed, _, _, least, most = outcomes.figures(place)
+            counts, changed, _, _, least, most, size = outcomes.figures(place)
             assert sum(counts) == len(messages)
+            assert size == sum(len(one["key"]) + len(one["value"] or b"") for one in messages)
             assert changed == len(messages) - counts[4]
             assert -1 <= least <= most
         assert outcomes.mark == reference.mark

@@ -9,11 +9,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -30,6 +34,7 @@ from services.demand.sending import (
     Letter,
     NotSent,
     Sender,
+    mail,
     may_reach,
     post,
     secret_of,
@@ -260,6 +265,49 @@ def test_one_that_hangs_keeps_nobody_waiting_and_is_tried_again(
 def test_secrets_are_apart_and_come_back_the_same(here: Settings) -> None:
     one, other = uuid.uuid4(), uuid.uuid4()
     assert secret_of(here, one) == secret_of(here, one) != secret_of(here, other)
+
+
+class Mailbox:
+    """A mail server's hook: it keeps what arrives, and takes nothing for nobody@…."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+
+    async def handle_RCPT(  # noqa: N802 - the library's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address.startswith("nobody@"):
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.envelopes.append(envelope)
+        return "250 OK"
+
+
+def test_a_notice_arrives_at_a_mail_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    here = Settings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="tongshu@city.example")
+    note = replace(letter("a@b.example"), kind="email", subject="申请已批准：核验", text="申请已批准\nApproved\n")
+    with pytest.raises(NotSent, match="ConnectionRefused"):
+        mail(note, here)
+    mailbox = Mailbox()
+    server = Controller(mailbox, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        mail(note, here)
+        with pytest.raises(NotSent, match="RecipientsRefused"):
+            mail(replace(note, target="nobody@b.example"), here)
+    finally:
+        server.stop()
+    (arrived,) = mailbox.envelopes
+    told = message_from_bytes(arrived.original_content or b"", policy=policy.default)
+    assert (arrived.mail_from, arrived.rcpt_tos) == ("tongshu@city.example", ["a@b.example"])
+    assert (told["Subject"], told["To"], told["Message-ID"]) == (note.subject, "a@b.example", f"<{note.id}@tongshu>")
+    body = told.get_body()
+    assert body is not None and body.get_content().split() == note.text.split()
 
 
 @pytest.mark.parametrize("target", ["a@b.example", "nobody", "a@b", "a@b.example\nBcc: x@y.example", "@b.example"])

@@ -25,7 +25,7 @@ def logs(draw: Any) -> list[dict[str, Any]]:
         log.append(
             {
                 "worker": run[0], "grant": run[1], "sequence": numbers[run], "resource": "r", "department": "d",
-                "records": draw(st.integers(1, 500)), "latency_max_us": longest,
+                "records": draw(st.integers(1, 500)), "bytes": draw(st.integers(1, 99_999)), "latency_max_us": longest,
                 "latency_min_us": draw(st.integers(0, longest)) if longest >= 0 else -1,
                 "delivered_at": BEGIN + timedelta(seconds=draw(st.integers(0, 7_200))),
             }
@@ -58,6 +58,29 @@ def test_a_day_is_the_sum_of_its_hours_and_minutes(log: list[dict[str, Any]]) ->
         days = {(w.grant, w.start): one for w, one in sums.windows.items() if w.granularity is Granularity.DAY}
         assert added == days
     assert sum(span.records for span in sums.spans.values()) == sum(one["records"] for one in log)
+
+
+@given(st.lists(st.lists(st.sampled_from(["answered", "denied", "limited", "unavailable"]), max_size=5), max_size=9))
+def test_calls_count_once_too(told: list[list[str]]) -> None:
+    accounts = [
+        {
+            "worker": "w", "grant": "g", "sequence": number, "resource": "r", "department": "d",
+            "calls": [
+                {"at": BEGIN, "outcome": one, "rows": one == "answered", "bytes": 7, "took_us": 11} for one in calls
+            ],
+        }
+        for number, calls in enumerate(told)
+    ]  # fmt: skip
+    sums = Sums()
+    assert [sums.call(one) for one in (*accounts, *accounts)] == [True] * len(told) + [False] * len(told)
+    assert not sums.call({"worker": "w", "grant": None, "sequence": 99, "calls": []}), "a call without a grant"
+    outcomes = [one for calls in told for one in calls]
+    answered, days = outcomes.count("answered"), [w for w in sums.windows if w.granularity is Granularity.DAY]
+    total = sums.windows[days[0]] if days else Figures()
+    assert total == Figures(
+        calls=len(outcomes), rows=answered, refused=len(outcomes) - answered, bytes=7 * len(outcomes),
+        call_sum_us=11 * len(outcomes), call_max_us=11 if outcomes else 0,
+    )  # fmt: skip
 
 
 def test_a_day_begins_at_midnight_of_the_place() -> None:

@@ -20,6 +20,7 @@ from services.core.problems import Problem
 from services.core.words import Words
 from services.demand import cases, timekeeping
 from services.demand import demand_store as store
+from services.demand.api.grants import OwnTable
 from services.demand.cases import Given
 from services.demand.demands import Demands, missing, now
 from services.demand.domain.demand import EDITABLE, Action, By, Level, Papers, Path, State
@@ -33,8 +34,7 @@ _OURS = (
     Action.REFUSE, Action.DISPUTE, Action.ESCALATE, Action.OVERTURN, Action.UPHOLD, Action.HAND_IN, Action.CONFIRM,
     Action.EVALUATE, Action.CLOSE, Action.REVOKE, Action.WITHDRAW,
 )  # fmt: skip
-# a table to be filled is named by the secret that opens it: the data authority grants that
-Channel = Literal["topic", "api"]
+Channel = Literal["topic", "table", "api"]
 
 
 class EmergencyForm(Strict):
@@ -70,7 +70,8 @@ class DemandForm(Strict):
     items: Annotated[list[Slug], Field(max_length=2_000)] = []
     masks: Annotated[dict[Slug, dict[str, Any]], Field(max_length=2_000), Json] = {}
     row_filter: Annotated[Note, Field(max_length=4_000)] | None = None
-    channels: Annotated[list[Channel], Field(min_length=1, max_length=5)] = ["topic"]
+    channels: Annotated[list[Channel], Field(min_length=1, max_length=3)] = ["topic"]
+    table: OwnTable | None = None
     purpose: Text
     scenario: Note | None = None
     legal_basis: Note | None = None
@@ -130,6 +131,7 @@ class DemandOut(Strict):
     masks: dict[str, Any]
     row_filter: str | None
     channels: list[str]
+    table: OwnTable | None
     purpose: str
     scenario: str | None
     legal_basis: str | None
@@ -191,7 +193,7 @@ def router(demands: Demands) -> APIRouter:
             raise identity.refuse(request, viewer, why)
         moment = now()
         with demands.session() as session, session.begin():
-            kept = cases.draft(viewer.department, viewer.name, moment, form.model_dump(mode="json") | _moments(form))
+            kept = cases.draft(viewer.department, viewer.name, moment, _kept(form))
             session.add(kept)
             session.flush()
             demands.publisher.demand(session, kept, "demand_drafted", viewer.name)
@@ -239,7 +241,7 @@ def router(demands: Demands) -> APIRouter:
                 raise missing("demand", demand_id)
             require_match(if_match, found.revision)
             _check_editable(found, form)
-            for name, value in (form.model_dump(mode="json") | _moments(form)).items():
+            for name, value in _kept(form).items():
                 setattr(found, name, value)
             found.applicants = sorted({*found.applicants, viewer.name})
             found.revision, found.updated_at = found.revision + 1, now()
@@ -308,9 +310,9 @@ def router(demands: Demands) -> APIRouter:
     return routes
 
 
-def _moments(form: DemandForm) -> dict[str, Any]:
-    """Fields that are kept as what they are, not as JSON."""
-    return {"until": form.until}
+def _kept(form: DemandForm) -> dict[str, Any]:
+    """The form as it is kept: moments are moments, all else is JSON."""
+    return form.model_dump(mode="json", by_alias=True) | {"until": form.until}
 
 
 def _check_editable(demand: store.Demand, form: DemandForm) -> None:
@@ -330,7 +332,7 @@ def _check_editable(demand: store.Demand, form: DemandForm) -> None:
 def _answer(session: Session, viewer: Viewer, demand: store.Demand, response: Response) -> DemandDetail:
     response.headers["ETag"] = etag(demand.revision)
     clocks = [clock_out(row) for row in timekeeping.running(session, demand)]
-    return DemandDetail(**_shown(viewer, demand).model_dump(), clocks=clocks)
+    return DemandDetail(**_shown(viewer, demand).model_dump(by_alias=True), clocks=clocks)
 
 
 def _shown(viewer: Viewer, demand: store.Demand) -> DemandOut:

@@ -29,12 +29,17 @@ _STATE_LAG_SECONDS = 20.0
 GrantId = Annotated[str, Field(max_length=40, pattern=r"^[0-9a-z]+$")]
 
 
-class TableTarget(Strict):
-    """The table that the table channel fills; `dsn_secret` names the secret that holds the connection string."""
+class OwnTable(Strict):
+    """The table of a department's own database that the channel `table` fills; it is made where there is none."""
+
+    schema_: Annotated[str, Field(alias="schema", min_length=1, max_length=63, examples=["received"]), Plain]
+    table: Annotated[str, Field(min_length=1, max_length=63, examples=["people"]), Plain]
+
+
+class TableTarget(OwnTable):
+    """Such a table, and the secret that holds the connection string of its database."""
 
     dsn_secret: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-    schema_: Annotated[str, Field(alias="schema", min_length=1, max_length=63)]
-    table: Annotated[str, Field(min_length=1, max_length=63)]
 
 
 class GrantIn(Strict):

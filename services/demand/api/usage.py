@@ -13,11 +13,16 @@ from sqlalchemy.orm import InstrumentedAttribute
 from services.core.forms import Slug, Strict
 from services.core.identity import Anyone, Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
-from services.demand import store
+from services.demand import demand_store, store
 from services.demand.demands import Demands
-from services.demand.domain.usage import Granularity
+from services.demand.domain.usage import ADDED, Granularity
 
-_BY = {"resource": store.Usage.resource, "department": store.Usage.department, "grant": store.Usage.grant}
+_BY = {
+    "resource": store.Usage.resource,
+    "department": store.Usage.department,
+    "grant": store.Usage.grant,
+    "scenario": demand_store.Demand.scenario,
+}
 Grant = Annotated[str | None, Query(pattern=r"^[0-9a-f]{1,40}$", description="Only of this grant.")]
 Resource = Annotated[Slug | None, Query(description="Only of this resource.")]
 Department = Annotated[Slug | None, Query(description="Only of this consuming department.")]
@@ -30,8 +35,15 @@ class FiguresOut(Strict):
 
     deliveries: Annotated[int, Field(description="Transactions of the relay that delivered something.")]
     records: int
-    bytes: Annotated[int | None, Field(description="Not known of these deliveries: null.")] = None
+    bytes: Annotated[int, Field(description="Of the delivered records and of the answers of the row API.")]
     errors: Annotated[int, Field(description="Changes that went to quarantine.")]
+    calls: Annotated[int, Field(description="Calls of the row API.")]
+    rows: Annotated[int, Field(description="Rows that these were answered with.")]
+    refused: Annotated[
+        int, Field(description="Calls that were not answered: not allowed, not valid, too many, not just then.")
+    ]
+    call_mean_ms: float | None
+    call_max_ms: float | None
     timed: Annotated[int, Field(description="Deliveries of changes, not of rows that were there before.")]
     timely: Annotated[int, Field(description="Those within a minute of the source's commit.")]
     latency_mean_ms: float | None
@@ -48,7 +60,12 @@ class WindowOut(FiguresOut):
 
 
 class TotalOut(FiguresOut):
-    of: Annotated[str, Field(description="The grant, resource or department.", examples=["population"])]
+    of: Annotated[
+        str,
+        Field(
+            description="The grant, resource, department or scenario (empty: none was named).", examples=["population"]
+        ),
+    ]
 
 
 class GrantUseOut(Strict):
@@ -93,19 +110,25 @@ def router(demands: Demands) -> APIRouter:
     @routes.get("/totals")
     def list_totals(
         viewer: Anyone,
-        by: Literal["grant", "resource", "department"] = "resource",
+        by: Literal["grant", "resource", "department", "scenario"] = "resource",
         since: Since = None,
         until: Until = None,
         limit: Limit = 100,
     ) -> list[TotalOut]:
-        """Sums of the last 30 days (unless told otherwise) by grant, resource or consuming department, most first."""
+        """Sums of the last 30 days (unless told otherwise), most used first.
+
+        They are by grant, resource, consuming department or the scenario that the demand named.
+        """
         of, sums = _BY[by], _sums()
-        query = select(of, *sums.values()).group_by(of).order_by(func.sum(store.Usage.records).desc(), of).limit(limit)
+        most = func.sum(store.Usage.records + store.Usage.rows)
+        query = select(of, *sums.values()).group_by(of).order_by(most.desc(), of).limit(limit)
+        if by == "scenario":
+            query = query.join(demand_store.Demand, demand_store.Demand.grant == store.Usage.grant)
         since = since or datetime.now(UTC) - timedelta(days=30)
         query = _chosen(query, Granularity.DAY, None, None, None, since, until)
         with demands.session() as session:
             rows = session.execute(visible(query, viewer, store.Usage)).all()
-        return [TotalOut(of=row[0], **_shown(dict(zip(sums, row[1:], strict=True)))) for row in rows]
+        return [TotalOut(of=row[0] or "", **_shown(dict(zip(sums, row[1:], strict=True)))) for row in rows]
 
     @routes.get("/grants")
     def list_grants(
@@ -165,8 +188,8 @@ def _seconds(moment: datetime) -> int:
 
 
 def _sums() -> dict[str, Any]:
-    added = ("deliveries", "records", "errors", "timed", "timely", "latency_sum_us")
-    sums: dict[str, Any] = {name: func.sum(getattr(store.Usage, name)) for name in added}
+    sums: dict[str, Any] = {name: func.sum(getattr(store.Usage, name)) for name in ADDED}
+    sums["call_max_us"] = func.max(store.Usage.call_max_us)
     sums["latency_min_us"] = func.min(store.Usage.latency_min_us)
     sums["latency_max_us"] = func.max(store.Usage.latency_max_us)
     return sums
@@ -176,9 +199,13 @@ def _shown(figures: dict[str, Any]) -> dict[str, Any]:
     """The figures as they are answered: latencies in milliseconds."""
     numbers = {name: None if value is None else int(value) for name, value in figures.items()}
     total, timed = numbers.pop("latency_sum_us") or 0, numbers["timed"]
+    called, slowest = numbers.pop("call_sum_us") or 0, numbers.pop("call_max_us")
+    calls = numbers["calls"]
     shortest, longest = numbers.pop("latency_min_us"), numbers.pop("latency_max_us")
     return {
         **numbers,
+        "call_mean_ms": round(called / calls / 1_000, 3) if calls else None,
+        "call_max_ms": (slowest or 0) / 1_000 if calls else None,
         "latency_mean_ms": round(total / timed / 1_000, 3) if timed else None,
         "latency_min_ms": None if shortest is None else shortest / 1_000,
         "latency_max_ms": None if longest is None else longest / 1_000,
@@ -186,7 +213,7 @@ def _shown(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def _window(one: store.Usage) -> WindowOut:
-    names = ("deliveries", "records", "errors", "timed", "timely", "latency_sum_us", "latency_min_us", "latency_max_us")
+    names = (*ADDED, "call_max_us", "latency_min_us", "latency_max_us")
     return WindowOut(
         grant=one.grant,
         resource=one.resource,

@@ -44,7 +44,10 @@ GRADES = ("general", "important", "core")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What is asked for. `emergency` names a responsible person and a reason where data must flow at once."""
+    """What is asked for. `emergency` names a responsible person and a reason where data must flow at once.
+
+    `table` is the schema and the table that are filled where the channel `table` is asked for.
+    """
 
     kind: Kind
     department: str
@@ -53,6 +56,8 @@ class Terms:
     items: Sequence[str]
     masks: Mapping[str, Mapping[str, Any]]
     row_filter: str | None
+    channels: Sequence[str]
+    table: Mapping[str, str] | None
     purpose: str
     legal_basis: str | None
     until: datetime | None
@@ -60,10 +65,14 @@ class Terms:
 
 
 def asked(terms: Terms, now: datetime) -> grant.Asked:
-    """The grant that `terms` ask for, from `now` on."""
+    """The grant that `terms` ask for, from `now` on.
+
+    A department asks for tables of its own database only: that is the one that the secret of its name opens.
+    """
+    target = {"dsn_secret": f"{terms.department}_dsn", **terms.table} if terms.table is not None else None
     return grant.Asked(
         department=terms.department, items=terms.items, masks=terms.masks, row_filter=terms.row_filter,
-        purpose=terms.purpose, valid_from=now, valid_to=terms.until,
+        purpose=terms.purpose, valid_from=now, valid_to=terms.until, channels=terms.channels, table_target=target,
     )  # fmt: skip
 
 
@@ -80,7 +89,8 @@ def defects(terms: Terms, resource: Mapping[str, Any] | None, now: datetime) -> 
 
 def grant_defects(terms: Terms, resource: Mapping[str, Any], now: datetime) -> list[Defect]:
     """All that keeps the contract of `resource` from giving what `terms` ask for."""
-    found = [one for one in grant.defects(asked(terms, now), resource) if one.pointer not in ("/purpose", "/valid_to")]
+    told_by_others = ("/purpose", "/valid_to", "/table_target")
+    found = [one for one in grant.defects(asked(terms, now), resource) if one.pointer not in told_by_others]
     return found + _filter_defects(terms, resource) + _emergency_defects(terms, resource)
 
 
@@ -90,6 +100,9 @@ def _common_defects(terms: Terms, now: datetime) -> list[Defect]:
         found.append(Defect("/purpose", Words("say what the data will be used for", "须写明使用目的")))
     if terms.until is not None and terms.until <= now:
         found.append(Defect("/until", Words("lies in the past", "不能早于现在")))
+    if ("table" in terms.channels) != (terms.table is not None):
+        words = Words("goes with the channel table, and that with it", "与库表交换方式须同时填写")
+        found.append(Defect("/table", words))
     if terms.emergency is None and not (terms.legal_basis or "").strip():
         words = Words("say which law or duty the demand rests on", "须写明申请所依据的法律法规或职责")
         found.append(Defect("/legal_basis", words))

@@ -1,8 +1,8 @@
 """Use: what was delivered, summed by the minute, the hour and the day, per grant.
 
-The sums come from delivery manifests. A manifest counts once, by the run of the relay that delivered it, its grant and
-its number there, so that sums are the same however often the log is read. Days, and with them all windows, begin as the
-place's clocks say.
+The sums come from delivery manifests and from the account of calls. Each counts once, by the run of the process that
+told it, its grant and its number there, so that sums are the same however often the log is read. Days, and with them
+all windows, begin as the place's clocks say.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Granularity(StrEnum):
 KEPT_SECONDS = {Granularity.MINUTE: 3 * 86_400, Granularity.HOUR: 90 * 86_400}
 
 Run = tuple[str, str]
-"""A run of a relay worker, and a grant."""
+"""A run of a relay worker or of the row API, and a grant."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,17 +41,32 @@ class Window:
     start: int
 
 
+# The figures that are sums.
+ADDED = (
+    "deliveries", "records", "bytes", "errors", "calls", "rows", "refused", "call_sum_us", "timed", "timely",
+    "latency_sum_us",
+)  # fmt: skip
+
+
 @dataclass(slots=True)
 class Figures:
     """What a window holds. Latencies run from the source's commit to the delivering transaction, in microseconds.
 
     `latency_sum_us` adds the longest latency of each delivery that has one (snapshot rows have none), `timed` counts
-    those, `timely` those of them within a minute. `errors` are changes that went to quarantine.
+    those, `timely` those of them within a minute. `errors` are changes that went to quarantine. `calls` of the row API
+    were answered with `rows`, or `refused` for whatever reason; how long they took is `call_sum_us` and `call_max_us`.
+    `bytes` are those of the delivered records and of the answers.
     """
 
     deliveries: int = 0
     records: int = 0
+    bytes: int = 0
     errors: int = 0
+    calls: int = 0
+    rows: int = 0
+    refused: int = 0
+    call_sum_us: int = 0
+    call_max_us: int = 0
     timed: int = 0
     timely: int = 0
     latency_sum_us: int = 0
@@ -59,12 +74,9 @@ class Figures:
     latency_max_us: int | None = None
 
     def add(self, other: Figures) -> None:
-        self.deliveries += other.deliveries
-        self.records += other.records
-        self.errors += other.errors
-        self.timed += other.timed
-        self.timely += other.timely
-        self.latency_sum_us += other.latency_sum_us
+        for name in ADDED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.call_max_us = max(self.call_max_us, other.call_max_us)
         self.latency_min_us = _of(min, self.latency_min_us, other.latency_min_us)
         self.latency_max_us = _of(max, self.latency_max_us, other.latency_max_us)
 
@@ -113,6 +125,17 @@ class Sums:
         span.records += manifest["records"]
         return True
 
+    def call(self, account: Mapping[str, Any]) -> bool:
+        """Count the calls of a record of `sync.access`; False when they were counted before, or had no grant."""
+        grant, number = account["grant"], account["sequence"] + 1  # runs of the row API number from 0
+        if grant is None or number <= self.counted.get((account["worker"], grant), 0):
+            return False
+        self.counted[account["worker"], grant] = number
+        self.parties[grant] = Party(account["resource"], account["department"])
+        for one in account["calls"]:
+            self._add(grant, one["at"], _figures_of_call(one))
+        return True
+
     def quarantine(self, grant: str, party: Party, at: datetime) -> None:
         """Count a change that could not be relayed under `grant`."""
         self.parties[grant] = party
@@ -150,11 +173,23 @@ def _figures(manifest: Mapping[str, Any]) -> Figures:
     return Figures(
         deliveries=1,
         records=manifest["records"],
+        bytes=manifest["bytes"],
         timed=int(timed),
         timely=int(timed and longest <= MINUTE_US),
         latency_sum_us=longest if timed else 0,
         latency_min_us=shortest if timed else None,
         latency_max_us=longest if timed else None,
+    )
+
+
+def _figures_of_call(call: Mapping[str, Any]) -> Figures:
+    return Figures(
+        calls=1,
+        rows=call["rows"],
+        bytes=call["bytes"],
+        refused=int(call["outcome"] != "answered"),
+        call_sum_us=call["took_us"],
+        call_max_us=call["took_us"],
     )
 
 

@@ -1,4 +1,4 @@
-"""The counter: from `sync.deliveries`, `quarantine.*` and `demand.events` into the database.
+"""The counter: from `sync.deliveries`, `sync.access`, `quarantine.*` and `demand.events` into the database.
 
 Guarantee: counts and offsets are one Postgres transaction. The row of a partition is locked while it is counted, and
 what lies before the offset that it holds is passed over: so a worker that was killed, replaced or is two for a moment
@@ -25,12 +25,12 @@ from services.core.avro import Codec, Registry, RegistryUnavailable
 from services.core.kafka import consumer
 from services.core.settings import Settings
 from services.demand import store
-from services.demand.domain.usage import KEPT_SECONDS, Party, Sums
+from services.demand.domain.usage import ADDED, KEPT_SECONDS, Party, Sums
 
 log = structlog.get_logger()
 
 GROUP = "demand.tracking"
-_DELIVERIES, _EVENTS = "sync.deliveries", "demand.events"
+_DELIVERIES, _ACCESS, _EVENTS = "sync.deliveries", "sync.access", "demand.events"
 _BATCH = 1_000
 
 Partition = tuple[str, int]
@@ -42,7 +42,7 @@ class Counter:
     def __init__(self, settings: Settings, registry: Registry, session: Callable[[], Session]) -> None:
         self._settings, self._session = settings, session
         self._deliveries, self._events = Codec(registry, _DELIVERIES), Codec(registry, _EVENTS)
-        self._quarantine = Codec(registry, "quarantine")
+        self._access, self._quarantine = Codec(registry, _ACCESS), Codec(registry, "quarantine")
         self._not_ready: str | None = "starting"
 
     def why_not_ready(self) -> str | None:
@@ -52,7 +52,7 @@ class Counter:
     def run(self, stop: threading.Event) -> None:
         # another one takes over as soon as the broker lets it when this one is killed
         source = consumer(self._settings, "demand", GROUP, fetch_wait_max_ms=50, session_timeout_ms=6_000)
-        source.subscribe([_DELIVERIES, _EVENTS, "^quarantine\\..*"], on_assign=self._on_assign)
+        source.subscribe([_DELIVERIES, _ACCESS, _EVENTS, "^quarantine\\..*"], on_assign=self._on_assign)
         try:
             while not stop.is_set():
                 try:
@@ -90,13 +90,17 @@ class Counter:
             places = _locked(session, sorted({_where(message) for message in messages}))
             new = [one for one in messages if int(one.offset() or 0) >= places[_where(one)].next_offset]
             deliveries = [self._deliveries.decode(one.value() or b"") for one in new if one.topic() == _DELIVERIES]
-            sums = Sums(_counted(session, {(one["worker"], one["grant"]) for one in deliveries}))
+            accounts = [self._access.decode(one.value() or b"") for one in new if one.topic() == _ACCESS]
+            runs = {(one["worker"], one["grant"]) for one in (*deliveries, *accounts) if one["grant"] is not None}
+            sums = Sums(_counted(session, runs))
             for manifest in deliveries:
                 sums.deliver(manifest)
+            for account in accounts:
+                sums.call(account)
             for one in new:
                 if one.topic() == _EVENTS:
                     _keep_event(session, _where(one), int(one.offset() or 0), self._events.decode(one.value() or b""))
-                elif one.topic() != _DELIVERIES:
+                elif one.topic() not in (_DELIVERIES, _ACCESS):
                     self._set_aside(session, sums, self._quarantine.decode(one.value() or b""))
             _keep(session, sums)
             for one in messages:
@@ -166,7 +170,6 @@ def _keep(session: Session, sums: Sums) -> None:
         [{"worker": worker, "grant": grant, "sequence": number} for (worker, grant), number in sums.counted.items()],
         lambda old, new: {"sequence": func.greatest(old.sequence, new.sequence)},
     )  # fmt: skip
-    added = ("deliveries", "records", "errors", "timed", "timely", "latency_sum_us")
     _upsert(
         session, store.Usage.__table__,  # type: ignore[arg-type]
         [
@@ -177,7 +180,8 @@ def _keep(session: Session, sums: Sums) -> None:
             for window, figures in sorted(sums.windows.items())
         ],
         lambda old, new: {
-            **{name: old[name] + new[name] for name in added},
+            **{name: old[name] + new[name] for name in ADDED},
+            "call_max_us": func.greatest(old.call_max_us, new.call_max_us),
             "latency_min_us": func.least(old.latency_min_us, new.latency_min_us),
             "latency_max_us": func.greatest(old.latency_max_us, new.latency_max_us),
         },

@@ -67,6 +67,7 @@ class Tally:
     latency_min_us: int = -1
     latency_max_us: int = -1
     records: int = 0
+    size: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
     _sources: dict[tuple[str, int], _Range] = field(default_factory=dict)
 
@@ -80,6 +81,7 @@ class Tally:
         """One record, from the reference engine."""
         self.counts[_COUNTED[op]] += 1
         self.records += 1
+        self.size += len(key) + len(value or b"")
         part = self.parts.setdefault(partition_of(key, self.partitions), Part())
         part.messages.append({"key": key, "value": value})
         part.leaves += merkle.leaf_hash(merkle.record_entry(key, value))
@@ -91,7 +93,8 @@ class Tally:
 
         `offsets` gives the offset of the run's changes by their number.
         """
-        counts, changes, first, last, least, most = outcomes.figures(place)
+        counts, changes, first, last, least, most, size = outcomes.figures(place)
+        self.size += size
         self.read(topic, partition, offsets(first), offsets(last), changes)
         for name, count in zip(_COUNTED.values(), counts, strict=True):
             self.counts[name] += count
@@ -125,6 +128,7 @@ class Tally:
             "sources": [_range(*where, one.first, one.last, one.records) for where, one in self._sources.items()],
             "targets": targets,
             "records": self.records,
+            "bytes": self.size,
             "counts": self.counts,
             "latency_min_us": self.latency_min_us,
             "latency_max_us": self.latency_max_us,

@@ -44,7 +44,7 @@ class Outcome(StrEnum):
 
 # who was asked for and under what: (grant, thread, resource, department); None where it is not known
 Under = tuple[str | None, str | None, str | None, str | None]
-Call = tuple[float, str, str, str, str | None, Sequence[bytes], int]
+Call = tuple[float, str, str, str, str | None, Sequence[bytes], int, int, int]
 
 
 @dataclass(slots=True)
@@ -94,14 +94,19 @@ class Access:
         item: str | None = None,
         digests: Sequence[bytes] = (),
         rows: int = 0,
+        size: int = 0,
+        took_us: int = 0,
     ) -> None:
-        """A call that was answered so; `caller` is the beginning of a key's digest, or a token's name."""
+        """A call that was answered so; `caller` is the beginning of a key's digest, or a token's name.
+
+        `size` is the bytes of the rows' body, `took_us` the microseconds from the call to its answer.
+        """
         with self._lock:
             untold = self._untold
             calls = untold.calls.get(under)
             if calls is None:
                 calls = untold.calls[under] = []
-            calls.append((time.time(), caller, outcome, reason, item, digests, rows))
+            calls.append((time.time(), caller, outcome, reason, item, digests, rows, size, took_us))
             untold.count += 1
 
     def _run(self) -> None:
@@ -145,8 +150,10 @@ class Access:
                     "item": item,
                     "digests": digests,
                     "rows": rows,
+                    "bytes": size,
+                    "took_us": took_us,
                 }
-                for at, caller, outcome, reason, item, digests, rows in calls
+                for at, caller, outcome, reason, item, digests, rows, size, took_us in calls
             ],
             "told_at": datetime.now(UTC),
         }

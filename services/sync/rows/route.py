@@ -80,15 +80,22 @@ class Rows:
         return bool(path.startswith(BEFORE) and path.endswith(AFTER))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
         code = scope["path"][len(BEFORE) : -len(AFTER)]
         noted: list[Any] = [under(resource=code if code in self.index.resources else None), "", None, ()]
         try:
             body, count, position = await self._answer(code, scope, receive, noted)
         except Denial as problem:
-            self._access.note(noted[0], noted[1], problem.outcome, problem.slug, item=noted[2], digests=noted[3])
+            self._access.note(
+                noted[0], noted[1], problem.outcome, problem.slug, item=noted[2], digests=noted[3],
+                took_us=_microseconds(begun),
+            )  # fmt: skip
             await answer(Request(scope), problem)(scope, receive, send)
             return
-        self._access.note(noted[0], noted[1], Outcome.ANSWERED, item=noted[2], digests=noted[3], rows=count)
+        self._access.note(
+            noted[0], noted[1], Outcome.ANSWERED, item=noted[2], digests=noted[3], rows=count, size=len(body),
+            took_us=_microseconds(begun),
+        )  # fmt: skip
         await send(
             {
                 "type": "http.response.start",
@@ -293,6 +300,10 @@ class _Counting:
 
 def _under(served: Served) -> Under:
     return served.id, served.thread, served.resource, served.department
+
+
+def _microseconds(begun: float) -> int:
+    return int((time.perf_counter() - begun) * 1_000_000)
 
 
 def _heard(future: asyncio.Future[list[Any]]) -> None:

@@ -6,7 +6,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.road.demand.bureau import Bureau
+from tests.road.databases import OwnDatabase
+from tests.road.demand.bureau import APPLICANT, Bureau
 from tests.road.town import eventually
 
 
@@ -145,6 +146,23 @@ def test_rows_to_be_asked_for_are_there_with_the_grant(bureau: Bureau) -> None:
     demand = bureau.applicant.submits(resource=bureau.unconditional.code, channels=["api"])
     delivering = bureau.applicant.awaits(demand, "delivering", 5)
     assert bureau.exchange.ask("GET", "demand", f"/grants/{delivering['grant']}")["channels"] == ["api"]
+
+
+def test_a_department_asks_for_a_table_of_its_own_database(bureau: Bureau) -> None:
+    table = {"schema": "public", "table": "people"}
+    form = {"resource": bureau.unconditional.code, "channels": ["table"]}
+    nowhere = bureau.applicant.step(bureau.applicant.drafts(**form), "submit")
+    assert [one["pointer"] for one in nowhere.json()["errors"]] == ["/table"]
+    database = OwnDatabase(bureau.exchange.home.secrets, APPLICANT)
+    try:
+        demand = bureau.applicant.submits(**form, table=table)
+        assert bureau.applicant.awaits(demand, "delivering")["table"] == table
+        rows = [{"id": "1", "name": "甲"}, {"id": "2", "name": "乙"}]
+        query = "select id, name from people order by id"
+        eventually(lambda: database.rows(query), lambda found: found == rows, "the rows in the department's database")
+        bureau.applicant.takes(demand, "withdraw")
+    finally:
+        database.remove()
 
 
 def test_a_demand_is_over_when_its_time_is(bureau: Bureau) -> None:

@@ -28,8 +28,8 @@ Window = tuple[str, str, int]
 
 
 def recomputed(exchange: Exchange) -> dict[Window, tuple[int, ...]]:
-    """The windows as the topic alone says: deliveries, records, timed, timely, and the latencies' sum."""
-    sums: dict[Window, list[int]] = defaultdict(lambda: [0] * 5)
+    """The windows as the topic alone says: deliveries, records, bytes, timed, timely, and the latencies' sum."""
+    sums: dict[Window, list[int]] = defaultdict(lambda: [0] * 6)
     for _, value, _ in exchange.read_all("sync.deliveries"):
         assert value is not None
         manifest = exchange.registry.decode(value)[1]
@@ -37,9 +37,8 @@ def recomputed(exchange: Exchange) -> dict[Window, tuple[int, ...]]:
         for granularity, seconds in SPANS.items():
             start = (at + EAST_8) // seconds * seconds - EAST_8
             row = sums[manifest["grant"], granularity, start]
-            for place, more in enumerate(
-                (1, manifest["records"], latency >= 0, 0 <= latency <= 60_000_000, max(latency, 0))
-            ):
+            told = (1, manifest["records"], manifest["bytes"])
+            for place, more in enumerate((*told, latency >= 0, 0 <= latency <= 60_000_000, max(latency, 0))):
                 row[place] += more
     return {window: tuple(row) for window, row in sums.items()}
 
@@ -56,8 +55,8 @@ def books(exchange: Exchange) -> Iterator[psycopg.Connection[Any]]:
 
 def counted(books: psycopg.Connection[Any]) -> dict[Window, tuple[int, ...]]:
     rows = books.execute(
-        'select "grant", granularity, start, deliveries, records, timed, timely, latency_sum_us from demand.usage'
-        " where deliveries > 0"
+        'select "grant", granularity, start, deliveries, records, bytes, timed, timely, latency_sum_us'
+        " from demand.usage where deliveries > 0"
     )
     return {(row[0], row[1], row[2]): tuple(int(number) for number in row[3:]) for row in rows}
 
@@ -109,7 +108,7 @@ def test_killed_mid_window_it_counts_as_the_topic_says(
     same(exchange, books)
     usage = exchange.ask("GET", "demand", f"/usage?granularity=day&grant={grants[0]['id']}")["items"]
     day = next(row for window, row in counted(books).items() if window[:2] == (grants[0]["id"], "day"))
-    assert [(one["deliveries"], one["records"]) for one in usage] == [day[:2]]
+    assert [(one["deliveries"], one["records"], one["bytes"]) for one in usage] == [day[:3]]
     assert usage[0]["latency_min_ms"] <= usage[0]["latency_mean_ms"] <= usage[0]["latency_max_ms"]
 
 
@@ -182,3 +181,24 @@ def test_use_is_told_back_per_resource(exchange: Exchange, town: Town) -> None:
 
     last = eventually(told, bool, "its use")[-1]
     assert (last["records"], last["departments"], last["grants"]) == (2, 1, 1)
+
+
+def test_calls_of_the_row_api_are_counted_with_what_they_took(exchange: Exchange, town: Town) -> None:
+    table = town.table({"id": "text"}, rows=[("1",)], query_keys=["id"])
+    granted = town.grant(table, ["id"], channels=["api"])
+    place = Place(exchange)
+    form = {"name": "caller", "roles": ["consumer"], "department": granted["department"]}
+    token = place.operator.must(place.operator.post("/tokens", form), 201)["token"]
+    address = f"{exchange.url('rows')}/resources/{table.code}/rows"
+
+    def call(value: str) -> httpx.Response:
+        return httpx.get(address, params={"id": value}, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    answer = eventually(lambda: call("1"), lambda answer: answer.status_code == 200 and answer.json()["items"], "a row")
+    query = f"/usage?granularity=day&grant={granted['id']}"
+    (day,) = eventually(
+        lambda: exchange.ask("GET", "demand", query)["items"], lambda found: found and found[0]["rows"], "its calls"
+    )
+    assert day["calls"] - day["refused"] >= day["rows"] == 1
+    assert day["bytes"] >= len(answer.content)
+    assert 0 < day["call_mean_ms"] <= day["call_max_ms"]

@@ -8,19 +8,16 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from cli.exchange import Refused
-from infra.embedded.scratch import ScratchPostgres
 from infra.embedded.supervisor import read_status
 from services.core.masks import pseudonym
 from services.sync.projection.plan import grant_secret
+from tests.road.databases import OwnDatabase
 from tests.road.town import Table, Town, eventually
 
 COLUMNS = {
@@ -32,45 +29,11 @@ SEEN = datetime(2026, 11, 24, 8, 30, 0, 123456, tzinfo=UTC)
 ROW = ("k1", "王小明\t\\N", 7, Decimal("-1234.50"), 0.25, True, date(1890, 5, 17), SEEN)
 
 
-class Office:
-    """A department's database server, and the secret by which the exchange reaches it."""
-
-    def __init__(self, secrets: Path) -> None:
-        self.server = ScratchPostgres("office")
-        self.secret = f"office_{uuid.uuid4().hex[:8]}_dsn"
-        path = secrets / self.secret
-        path.write_text(self.server.dsn)
-        path.chmod(0o600)
-        self.start()
-
-    def start(self) -> None:
-        self.server.start()
-        self._connection = psycopg.connect(self.server.dsn, autocommit=True, row_factory=dict_row)
-
-    def stop(self) -> None:
-        self._connection.close()
-        self.server.stop()
-
-    def run(self, statement: str) -> None:
-        self._connection.execute(statement.encode())
-
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        """What a query finds; nothing where the table is not there (yet)."""
-        try:
-            return self._connection.execute(query.encode()).fetchall()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            return []
-
-    def target(self, table: str) -> dict[str, str]:
-        return {"dsn_secret": self.secret, "schema": "public", "table": table}
-
-
 @pytest.fixture(scope="module")
-def office(town: Town) -> Iterator[Office]:
-    one = Office(town.exchange.home.secrets)
+def office(town: Town) -> Iterator[OwnDatabase]:
+    one = OwnDatabase(town.exchange.home.secrets, "office")
     yield one
-    one.server.remove()
-    (town.exchange.home.secrets / one.secret).unlink()
+    one.remove()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +49,7 @@ def fill(source: Table, prefix: str, first: int, last: int) -> None:
     )
 
 
-def granted(town: Town, source: Table, office: Office, name: str, **more: Any) -> dict[str, Any]:
+def granted(town: Town, source: Table, office: OwnDatabase, name: str, **more: Any) -> dict[str, Any]:
     return town.grant(source, ["id", "n"], channels=["table"], table_target=office.target(name), **more)
 
 
@@ -112,7 +75,7 @@ def kill_worker(town: Town) -> None:
     eventually(lambda: worker(town), lambda part: part["pid"] not in (None, pid), "another worker")
 
 
-def test_rows_arrive_typed_masked_and_keyed_and_go_again(town: Town, office: Office) -> None:
+def test_rows_arrive_typed_masked_and_keyed_and_go_again(town: Town, office: OwnDatabase) -> None:
     source = town.table(COLUMNS, rows=[("k0", *[None] * 7)])
     masks = {"id": {"kind": "keep", "last": 1}, "born": {"kind": "date_to", "unit": "year"}}
     grant = town.grant(source, list(COLUMNS), masks=masks, channels=["table"], table_target=office.target("people"))
@@ -142,7 +105,7 @@ def test_rows_arrive_typed_masked_and_keyed_and_go_again(town: Town, office: Off
 
 
 def test_every_change_once_though_the_worker_is_killed_and_the_database_stopped(
-    town: Town, source: Table, office: Office
+    town: Town, source: Table, office: OwnDatabase
 ) -> None:
     fill(source, "a", 1, 300)
     grant = granted(town, source, office, "numbers")
@@ -176,8 +139,8 @@ def test_every_change_once_though_the_worker_is_killed_and_the_database_stopped(
     assert waits(town, grant) == waits(town, beside) == ""
 
 
-def test_a_database_that_is_down_holds_up_nobody_else(town: Town, source: Table, office: Office) -> None:
-    other = Office(town.exchange.home.secrets)
+def test_a_database_that_is_down_holds_up_nobody_else(town: Town, source: Table, office: OwnDatabase) -> None:
+    other = OwnDatabase(town.exchange.home.secrets, "other_office")
     try:
         granted(town, source, other, "there")
         grant = granted(town, source, office, "here")
@@ -191,10 +154,10 @@ def test_a_database_that_is_down_holds_up_nobody_else(town: Town, source: Table,
         query = "select from there where id like 'down%'"
         eventually(lambda: other.rows(query), lambda rows: len(rows) == 5, "rows once it is there again")
     finally:
-        other.server.remove()
+        other.remove()
 
 
-def test_what_is_dropped_by_hand_is_filled_anew(town: Town, source: Table, office: Office) -> None:
+def test_what_is_dropped_by_hand_is_filled_anew(town: Town, source: Table, office: OwnDatabase) -> None:
     fill(source, "drop", 1, 10)
     grant = granted(town, source, office, "dropped")
     query = "select id from dropped where id like 'drop%' and n is not null"
@@ -214,7 +177,7 @@ def test_what_is_dropped_by_hand_is_filled_anew(town: Town, source: Table, offic
     eventually(lambda: office.rows(query), lambda rows: len(rows) == 13, "the row that waited, and all others")
 
 
-def test_what_the_database_refuses_waits_and_is_not_lost(town: Town, source: Table, office: Office) -> None:
+def test_what_the_database_refuses_waits_and_is_not_lost(town: Town, source: Table, office: OwnDatabase) -> None:
     grant, beside = granted(town, source, office, "strict"), granted(town, source, office, "lenient")
     fill(source, "one", 1, 1)
     eventually(lambda: office.rows("select from strict"), lambda rows: len(rows) > 0, "a row")
@@ -237,7 +200,7 @@ def test_what_the_database_refuses_waits_and_is_not_lost(town: Town, source: Tab
     eventually(lambda: office.rows(query), lambda rows: len(rows) == 2, "both rows")
 
 
-def test_a_full_disk_is_waited_for(town: Town, source: Table, office: Office) -> None:
+def test_a_full_disk_is_waited_for(town: Town, source: Table, office: OwnDatabase) -> None:
     grant = granted(town, source, office, "full")
     fill(source, "full", 1, 1)
     eventually(lambda: office.rows('select from "full"'), lambda rows: len(rows) > 0, "a row")
@@ -253,7 +216,7 @@ def test_a_full_disk_is_waited_for(town: Town, source: Table, office: Office) ->
     eventually(lambda: office.rows(query), lambda rows: len(rows) == 4, "the rows that waited")
 
 
-def test_nothing_is_delivered_once_a_grant_is_revoked(town: Town, source: Table, office: Office) -> None:
+def test_nothing_is_delivered_once_a_grant_is_revoked(town: Town, source: Table, office: OwnDatabase) -> None:
     grant = granted(town, source, office, "revoked")
     fill(source, "early", 1, 1)
     query = "select from revoked where id like 'early%'"
@@ -276,7 +239,7 @@ def test_a_grant_reaches_no_secret_but_a_connection_string(town: Town, source: T
 
 
 def test_how_a_table_stands_is_its_department_s_and_the_operators_affair(
-    town: Town, source: Table, office: Office
+    town: Town, source: Table, office: OwnDatabase
 ) -> None:
     grant = granted(town, source, office, "permitted")
     url = f"{town.exchange.url('table')}/tables/{grant['id']}"
@@ -300,7 +263,7 @@ def test_how_a_table_stands_is_its_department_s_and_the_operators_affair(
     assert httpx.get(url).status_code == 401
 
 
-def test_a_table_that_the_exchange_did_not_make_is_left_alone(town: Town, source: Table, office: Office) -> None:
+def test_a_table_that_the_exchange_did_not_make_is_left_alone(town: Town, source: Table, office: OwnDatabase) -> None:
     office.run("create table theirs (id text primary key, n bigint)")
     office.run("insert into theirs values ('mine', 1)")
     grant = granted(town, source, office, "theirs")

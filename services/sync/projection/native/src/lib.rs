@@ -91,11 +91,13 @@ impl Outcomes {
     }
 
     /// Of a grant: its creates, updates, deletes, reads and tombstones; the number of changes they came from, the first
-    /// and the last of these; the least and the most latency in microseconds (-1: none).
-    fn figures(&self, grant: usize) -> PyResult<([u64; 5], u64, u32, u32, i64, i64)> {
+    /// and the last of these; the least and the most latency in microseconds (-1: none); the bytes of its keys and values.
+    fn figures(&self, grant: usize) -> PyResult<([u64; 5], u64, u32, u32, i64, i64, usize)> {
         let outcome = self.outcome(grant)?;
         let (least, most) = outcome.latency.unwrap_or((-1, -1));
-        Ok((outcome.counts, outcome.changes, outcome.first, outcome.last, least, most))
+        let records = outcome.partitions.iter().flat_map(|part| &part.records);
+        let bytes = records.map(|one| one.key.1 - one.key.0 + one.value.map_or(0, |(start, end)| end - start)).sum();
+        Ok((outcome.counts, outcome.changes, outcome.first, outcome.last, least, most, bytes))
     }
 
     /// The records for a partition of a grant's topic, as `Producer.produce_batch` takes them.
