@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
+    metrics_networks: str = Field(
+        default="", description="Networks from which /metrics needs no token: CIDR blocks between commas."
+    )
     watch_sample_seconds: float = Field(default=3.0, gt=0, description="How often the watch looks at every group.")
     watch_window_seconds: float = Field(
         default=60.0, gt=0, description="Over how long the watch judges a group; a group that stands is told after it."

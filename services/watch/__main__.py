@@ -10,6 +10,7 @@ from services.core.avro import Codec, Registry
 from services.core.connect import Connect
 from services.core.http import application, serve
 from services.core.kafka import StateView, admin_client, state_consumer
+from services.core.metrics import collect
 from services.core.settings import Settings, settings
 from services.watch import api
 from services.watch.broker import Broker
@@ -17,6 +18,7 @@ from services.watch.connectors import Connectors
 from services.watch.domain.lag import Rules
 from services.watch.domain.places import places
 from services.watch.envelope import CommitTimes
+from services.watch.metrics import Seen
 from services.watch.picture import Board
 from services.watch.road import Road
 from services.watch.room import Room
@@ -56,6 +58,7 @@ def main() -> None:
     }
     app = application(USER, checks)
     identity.install(app, identity.known(identities.get))
+    collect(Seen(board))
     api.install(app, Room(board, sampler.curve, rules, here.watch_sample_seconds))
     connectors.start()
     sampler.start()

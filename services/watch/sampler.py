@@ -174,6 +174,7 @@ class Sampler(threading.Thread):
             connect_reachable=reachable,
             last_committed=commits,
             places=places,
+            ends=look.ends,
         )
 
     def _topics(self, look: Look, standings: Sequence[Standing], places: Places) -> list[Topic]:

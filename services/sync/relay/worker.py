@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ from services.sync.projection import native
 from services.sync.projection.plan import NotAnEnvelope, compile_plan
 from services.sync.projection.reference import UnavailableValue, UnknownOperation, committed_at, project
 from services.sync.projection.values import WrongType
+from services.sync.relay import metrics
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.manifest import Message, Tally
 from services.sync.relay.repeats import Mark, later, parse
@@ -167,6 +169,12 @@ class Relay:
         self._lane_offset = -1
         self.figures: dict[str, Figures] = {}
         self._not_ready: str | None = "starting"
+        metrics.follow(
+            self._group,
+            ready=lambda: self._not_ready is None,
+            behind=self._sealing.behind,
+            budget=settings.audit_budget_seconds,
+        )
 
     def why_not_ready(self) -> str | None:
         """Why data does not flow just now; None when it does."""
@@ -214,6 +222,7 @@ class Relay:
                     self._not_ready = None
                 except (KafkaException, DeliveryFailed, RegistryUnavailable) as error:
                     self._not_ready = f"{type(error).__name__}: {error}"
+                    metrics.TRANSACTIONS.labels("given_up").inc()
                     log.warning("the batch is given up and begun anew", reason=self._not_ready)
                     stop.wait(0.5)
                     self._recover(stop)
@@ -261,12 +270,13 @@ class Relay:
 
     def _deliver(self, batch: list[Stretch], lanes: list[Lane] | None) -> None:
         """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
-        tx = _Filling(datetime.now(UTC))
+        tx, begun = _Filling(datetime.now(UTC)), time.perf_counter()
         ends = {stretch.where: stretch.end for stretch in batch}
         self._producer = next(self._turns)
         self._producer.begin_transaction()
         for stretch in batch:
             self._relay(stretch, tx, lanes)
+        projecting = time.perf_counter() - begun
         for tally in tx.tallies.values():
             self._produce(tally, tx)
         if lanes is None:
@@ -295,6 +305,13 @@ class Relay:
                 lane.cursor = ends[lane.partition]
         for tally in tx.tallies.values():
             self._note(tally, tx.now)
+        metrics.committed(
+            self._group,
+            changes=sum(len(stretch.values) for stretch in batch),
+            records=sum(tally.records for tally in tx.tallies.values()),
+            projecting=projecting,
+            seconds=time.perf_counter() - begun,
+        )
 
     def _send_offsets(self, ends: Mapping[Partition, int], marks: Mapping[Partition, Mark]) -> None:
         self._producer.send_offsets_to_transaction(
@@ -507,6 +524,7 @@ class Relay:
             key=f"{topic}/{partition}/{offset}",
             value=self._quarantine.encode(entry),
         )
+        metrics.QUARANTINED.labels(reason).inc()
         log.warning("change quarantined", topic=topic, partition=partition, offset=offset, grant=grant, reason=reason)
 
     def _plan(self, schema_id: int, route: Route, grant: State) -> native.Served:
