@@ -33,9 +33,10 @@ from services.core.kafka import admin_client, ensure_topics
 from services.core.settings import Settings, settings
 from services.demand import events as demand_events
 from services.sync import topics as sync_topics
+from services.watch import topics as watch_topics
 
 SERVICES = Path(__file__).resolve().parents[1] / "services"
-WITH_DATABASE = ("catalog", "demand", "audit")
+WITH_DATABASE = ("catalog", "demand", "audit", "watch")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
@@ -51,13 +52,14 @@ TOPICS = (
     audit_topics.CHECKPOINTS,
     audit_topics.PROGRESS,
     audit_topics.EVENTS,
+    watch_topics.EVENTS,
     sync_topics.RECEIPTS,
     sync_topics.ACCESS,
 )
 
 # How far a group is behind is told by its next record (when it came, or that there is none): what groups read, the
 # watch must be able to read.
-WATCHED = ("cdc.", "share.", "quarantine.", "catalog.", "demand.", "sync.", "audit.")
+WATCHED = ("cdc.", "share.", "quarantine.", "catalog.", "demand.", "sync.", "audit.", "watch.")
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
 LITERAL, PREFIXED = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
@@ -127,6 +129,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, READ),
+        (TOPIC, "watch.", PREFIXED, READ),
         # the keys of changes and deliveries are hashed, so that a record can be traced
         (TOPIC, "cdc.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, READ),

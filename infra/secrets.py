@@ -16,7 +16,10 @@ from pathlib import Path
 from infra.files import write_atomically
 
 PASSWORDS = (
-    *(f"postgres_{role}_password" for role in ("admin", "catalog", "demand", "sync", "audit", "registry", "connect")),
+    *(
+        f"postgres_{role}_password"
+        for role in ("admin", "catalog", "demand", "sync", "audit", "watch", "registry", "connect")
+    ),
     *(
         f"kafka_{user}_password"
         for user in ("admin", "controller", "catalog", "demand", "sync", "audit", "connect", "watch")

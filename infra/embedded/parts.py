@@ -25,7 +25,7 @@ from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
-_WITH_OUTBOX = ("catalog", "demand", "tracking", "audit")
+_WITH_OUTBOX = ("catalog", "demand", "tracking", "audit", "watch")
 _SERVICES = {
     "catalog": "services.catalog",
     "demand": "services.demand",

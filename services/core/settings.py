@@ -118,6 +118,9 @@ class Settings(BaseSettings):
     watch_fresh_seconds: float = Field(
         default=5.0, ge=0, description="Up to which age of the oldest record a lag that stays is no warning."
     )
+    watch_alert_seconds: float = Field(
+        default=120.0, ge=0, description="How long what is wrong must last before the watch alerts of it; and be over."
+    )
 
     rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
     rows_per_day: int = Field(

@@ -1,23 +1,26 @@
-"""The process of the watch: the sampler, and the API over what it sees."""
+"""The process of the watch: the sampler, the alerts that come of it, and the API over both."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
-from services.core import identity, telemetry
+from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
 from services.core.connect import Connect
 from services.core.http import application, serve
+from services.core.idempotency import Keys
 from services.core.kafka import StateView, admin_client, state_consumer
 from services.core.metrics import collect
 from services.core.settings import Settings, settings
-from services.watch import api
+from services.watch import api, store
+from services.watch.alerts import Alerting
 from services.watch.broker import Broker
 from services.watch.connectors import Connectors
 from services.watch.domain.lag import Rules
 from services.watch.domain.places import places
 from services.watch.envelope import CommitTimes
+from services.watch.events import Publisher
 from services.watch.metrics import Seen
 from services.watch.picture import Board
 from services.watch.road import Road
@@ -52,19 +55,26 @@ def main() -> None:
         here.watch_sample_seconds,
         stop,
     )
+    engine, publisher = db.engine(here, USER), Publisher(registry)
+    sessions = db.sessions(engine)
+    alerting = Alerting(sessions, publisher, board, here.watch_alert_seconds, here.audit_budget_seconds, stop)
     checks = {
         "sampler": sampler.why_not_ready,
+        "database": lambda: db.is_ready(engine),
         "states": lambda: next((str(view.failure) for view in views if view.failure), None),
     }
     app = application(USER, checks)
+    app.state.keys = Keys(sessions, store.idempotency)
     identity.install(app, identity.known(identities.get))
     collect(Seen(board))
-    api.install(app, Room(board, sampler.curve, rules, here.watch_sample_seconds))
-    connectors.start()
-    sampler.start()
+    api.install(app, Room(board, sampler.curve, rules, here.watch_sample_seconds, sessions, publisher))
+    threads = (connectors, sampler, alerting)
+    for thread in threads:
+        thread.start()
     serve(app, here)
     stop.set()
-    sampler.join(20)
+    for thread in threads:
+        thread.join(20)
 
 
 def _state(here: Settings, registry: Registry, topic: str) -> StateView[dict[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.orm import Session
+
 from services.core.identity import Role, Viewer
 from services.core.problems import Problem
 from services.core.words import Words
@@ -13,6 +15,7 @@ from services.watch.domain.history import Point
 from services.watch.domain.hops import Row
 from services.watch.domain.lag import Rules
 from services.watch.domain.places import Place
+from services.watch.events import Publisher
 from services.watch.picture import Board, GroupOnTopic, Picture, Topic
 
 _WATCHERS = frozenset({Role.ADMINISTRATOR, Role.AUDITOR, Role.OPS})
@@ -26,6 +29,8 @@ class Room:
     curve: Callable[[str, float], Sequence[Point]]
     rules: Rules
     sample_seconds: float
+    session: Callable[[], Session]
+    publisher: Publisher
 
     def picture(self) -> Picture:
         """The newest; raises a 503 problem before the first sample."""
@@ -41,6 +46,11 @@ class Room:
         return picture
 
 
+def watches_all(viewer: Viewer) -> bool:
+    """Whether `viewer` sees the whole exchange, and not only a department's part."""
+    return bool(viewer.roles & _WATCHERS)
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """A picture as `viewer` may see it: all of it, or what concerns the viewer's own department."""
@@ -50,7 +60,7 @@ class Sight:
 
     @property
     def sees_all(self) -> bool:
-        return bool(self.viewer.roles & _WATCHERS)
+        return watches_all(self.viewer)
 
     def _mine(self, department: str | None) -> bool:
         return self.sees_all or (department is not None and department == self.viewer.department)
