@@ -4,6 +4,7 @@
 ARG PYTHON_VERSION=3.13.14
 ARG KAFKA_VERSION=4.3.1
 ARG RUST_VERSION=1.95.0
+ARG NODE_VERSION=24.19.0
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS environment
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_NO_CACHE=1
@@ -24,6 +25,11 @@ WORKDIR /native
 COPY services/sync/projection/native .
 RUN cargo build --release --locked && mv target/release/libtongshu_projection.so tongshu_projection.abi3.so
 
+FROM node:${NODE_VERSION}-trixie-slim AS pages
+WORKDIR /web
+COPY services/console/web .
+RUN npm ci --no-audit --no-fund && npm run build
+
 FROM apache/kafka:${KAFKA_VERSION} AS connect
 COPY --from=plugins /plugins /opt/kafka/plugins
 
@@ -34,6 +40,7 @@ WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=environment /app/.venv .venv
 COPY --from=native /native/tongshu_projection.abi3.so .
+COPY --from=pages /web/dist /usr/share/tongshu/console
 COPY infra/__init__.py infra/bootstrap.py infra/
 COPY schemas schemas
 COPY services services

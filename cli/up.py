@@ -107,6 +107,13 @@ def _wait_until_up(home: Home, daemon: subprocess.Popen[bytes]) -> None:
         for part in sorted(told["parts"], key=lambda part: -(part["seconds_to_start"] or 0))[:3]
     )
     err.print(f"[green]The exchange is up[/] after {time.monotonic() - begun:.1f} s (slowest: {slowest}).")
+    err.print(console_words(home))
+
+
+def console_words(home: Home) -> str:
+    """Where the console is, and how one signs in first."""
+    first = home.secrets / "console_admin_password"
+    return f"The console is at http://127.0.0.1:{home.ports['console']} (`admin`, whose first password is in {first})."
 
 
 def down() -> None:

@@ -26,6 +26,7 @@ from psycopg import sql
 
 from services.audit import topics as audit_topics
 from services.catalog import events as catalog_events
+from services.console import topics as console_topics
 from services.core import db
 from services.core.avro import Registry, load
 from services.core.connect import Connect
@@ -36,7 +37,7 @@ from services.sync import topics as sync_topics
 from services.watch import topics as watch_topics
 
 SERVICES = Path(__file__).resolve().parents[1] / "services"
-WITH_DATABASE = ("catalog", "demand", "audit", "watch")
+WITH_DATABASE = ("catalog", "demand", "audit", "watch", "console")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
@@ -53,6 +54,7 @@ TOPICS = (
     audit_topics.PROGRESS,
     audit_topics.EVENTS,
     watch_topics.EVENTS,
+    console_topics.EVENTS,
     sync_topics.RECEIPTS,
     sync_topics.ACCESS,
 )
@@ -133,11 +135,20 @@ RULES: dict[str, list[Rule]] = {
         # the keys of changes and deliveries are hashed, so that a record can be traced
         (TOPIC, "cdc.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, READ),
+        (TOPIC, "console.", PREFIXED, READ),
         (TOPIC, "audit.", PREFIXED, READ),
         (TOPIC, "audit.", PREFIXED, WRITE),
         (GROUP, "audit.", PREFIXED, READ),
         (TRANSACTION, "audit-", PREFIXED, WRITE),
         (TRANSACTION, "audit-", PREFIXED, AclOperation.DESCRIBE),
+    ],
+    "console": [
+        # what its pages are told as it happens
+        (TOPIC, "catalog.", PREFIXED, READ),
+        (TOPIC, "demand.", PREFIXED, READ),
+        (TOPIC, "sync.deliveries", LITERAL, READ),
+        (TOPIC, "audit.events", LITERAL, READ),
+        (GROUP, "console.", PREFIXED, READ),
     ],
     "connect": [
         (TOPIC, "connect.", PREFIXED, ALL),

@@ -15,19 +15,18 @@ from pathlib import Path
 
 from infra.files import write_atomically
 
+_DATABASE_ROLES = ("admin", "catalog", "demand", "sync", "audit", "watch", "console", "registry", "connect")
+_BROKER_USERS = ("admin", "controller", "catalog", "demand", "sync", "audit", "watch", "console", "connect")
 PASSWORDS = (
-    *(
-        f"postgres_{role}_password"
-        for role in ("admin", "catalog", "demand", "sync", "audit", "watch", "registry", "connect")
-    ),
-    *(
-        f"kafka_{user}_password"
-        for user in ("admin", "controller", "catalog", "demand", "sync", "audit", "connect", "watch")
-    ),
+    *(f"postgres_{role}_password" for role in _DATABASE_ROLES),
+    *(f"kafka_{user}_password" for user in _BROKER_USERS),
     "connect_rest_password",
     "redis_password",
     "sources_admin_password",
     "operator_token",
+    # by which the catalogue knows the console, and the one that its first administrator begins with
+    "console_token",
+    "console_admin_password",
 )
 KEYS = ("pseudonym_key", "audit_signing_key", "webhook_key")
 VAULT_KEYS = ("catalog_vault_key", "demand_vault_key")

@@ -1,13 +1,24 @@
-"""What all tests share: the command line as a person types it."""
+"""What all tests share: the command line as a person types it, and one exchange of real parts.
+
+The exchange is in a folder and on ports of its own, and is started once a run, by the first test that asks for it.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from cli.demo.stage import catalogue, server_of
+from cli.demo.world import create
+from cli.exchange import Exchange
+from infra.embedded import home as homes
+from tests.road.town import Town
 
 # how long an example takes is the machine's affair, not the code's
 settings.register_profile("tongshu", deadline=None)
@@ -53,3 +64,78 @@ class Tongshu:
         answer = self(*words)
         assert answer.status == 0, f"./tongshu {' '.join(words)}: {answer.words}"
         return answer.out
+
+
+@pytest.fixture(scope="session")
+def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
+    """The command line over a running exchange with small sample departments.
+
+    `TONGSHU_TEST_HOME` names one that runs already (`up --samples`), for whoever works on tests; it is left running.
+    """
+    if running := os.environ.get("TONGSHU_TEST_HOME"):
+        yield Tongshu(Path(running))
+        return
+    # every table that a test mounts has a connector: many that look every 5 ms would leave the tests no processor
+    slower = {
+        "TONGSHU_CDC_POLL_MILLISECONDS": "50",
+        "TONGSHU_MOUNT_WATCH_SECONDS": "3",
+        "TONGSHU_TRACKING_LOOK_SECONDS": "2",
+        "TONGSHU_WATCH_SAMPLE_SECONDS": "1",
+        "TONGSHU_WATCH_WINDOW_SECONDS": "6",
+        "TONGSHU_WATCH_FRESH_SECONDS": "1",
+        "TONGSHU_WATCH_ALERT_SECONDS": "2",
+        # webhooks of tests are on this machine
+        "TONGSHU_WEBHOOK_NETWORKS": "127.0.0.0/8",
+    }
+    command = Tongshu(tmp_path_factory.mktemp("shared") / "home", slower)
+    command.must("up", "--samples")
+    yield command
+    command.must("down")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TONGSHU_HOME", str(command.home))
+        home = homes.find()
+    assert home is not None
+    assert homes.leftovers(home) == []
+
+
+@pytest.fixture(scope="session")
+def exchange(tongshu: Tongshu) -> Exchange:
+    return exchange_of(tongshu)
+
+
+@pytest.fixture(scope="session")
+def town(exchange: Exchange, towns: list[Town]) -> Town:
+    """The sample departments, registered, with two resources mounted; tests add tables of their own."""
+    server = server_of(exchange)
+    create(server, seed=809, scale=0.05)
+    catalogue(exchange, server)
+    towns.append(Town(exchange, server))
+    return towns[0]
+
+
+@pytest.fixture(scope="session")
+def towns() -> list[Town]:
+    """The town, once there is one."""
+    return []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unmount(towns: list[Town]) -> Iterator[None]:
+    """What the tests of a module have mounted goes with them."""
+    yield
+    for one in towns:
+        one.unmount()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The life of an exchange of its own first: later the shared one is at work beside it."""
+    items.sort(key=lambda item: item.path.name != "test_lifecycle.py")
+
+
+def exchange_of(command: Tongshu) -> Exchange:
+    """The exchange that a command line steers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TONGSHU_HOME", str(command.home))
+        home = homes.find()
+    assert home is not None
+    return Exchange(home)

@@ -52,8 +52,7 @@ def command(
         verdict = run(exchange, minutes=minutes, rate=rate, seed=seed, keep=keep)
     finally:
         if keep:
-            where = exchange.url("catalog")
-            out.print(f"The exchange goes on: the catalogue's API is at {where}; `./tongshu down` ends it.")
+            out.print(f"The exchange goes on; `./tongshu down` ends it. {up.console_words(exchange.home)}")
         elif ours:
             up.stop(exchange.home)
     raise typer.Exit(0 if verdict else 1)

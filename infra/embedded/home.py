@@ -39,8 +39,11 @@ PORTS = (
     "rows",
     "audit",
     "watch",
+    "console",
     "sources",
 )
+WITH_AN_API = ("catalog", "demand", "sync", "table", "rows", "audit", "watch")
+"""Parts that the console passes requests on to."""
 LEAST_FREE_BYTES = 2 * 1024**3
 _LOWEST_PORT, _PORTS_TO_CHOOSE_FROM = 10_240, 1_000
 
@@ -82,7 +85,7 @@ class Home:
             "TONGSHU_POSTGRES_PORT": str(self.ports["postgres"]),
             "TONGSHU_REDIS_HOST": "127.0.0.1",
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
-            "TONGSHU_CATALOG_URL": f"http://127.0.0.1:{self.ports['catalog']}",
+            **{f"TONGSHU_{name.upper()}_URL": f"http://127.0.0.1:{self.ports[name]}" for name in WITH_AN_API},
             "TONGSHU_AUDIT_FOLDER": str(self.data("audit")),
             # all of an embedded exchange is on one machine, and so may be what fills it
             "TONGSHU_UPSTREAM_NETWORKS": "127.0.0.0/8,::1/128",

@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.configuration import filled_in, postgres_settings
+from infra.embedded import web
 from infra.embedded.home import Home
 from infra.embedded.toolchain import Toolchain, tools_folder
 from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
-_WITH_OUTBOX = ("catalog", "demand", "tracking", "audit", "watch")
+_WITH_OUTBOX = ("catalog", "demand", "tracking", "audit", "watch", "console")
 _SERVICES = {
     "catalog": "services.catalog",
     "demand": "services.demand",
@@ -35,6 +36,7 @@ _SERVICES = {
     "rows": "services.sync.rows",
     "audit": "services.audit",
     "watch": "services.watch",
+    "console": "services.console",
 }
 
 INITDB_OPTIONS = ("-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8")
@@ -85,6 +87,7 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
             name="outbox", command=[python, "-m", "infra.bootstrap", "outbox"], needs=["connect", "schemas"], once=True
         ),
     ]
+    pages = os.environ.get("TONGSHU_CONSOLE_PAGES") or str(web.folder(tools_folder()))
     for service, module in _SERVICES.items():
         port = home.ports[service]
         found.append(
@@ -93,7 +96,11 @@ def parts(home: Home, tools: Toolchain) -> list[Part]:
                 command=[python, "-m", module],
                 # an event that is written before the outbox is watched would be told to nobody
                 needs=["schemas", "broker", "redis", *(["outbox"] if service in _WITH_OUTBOX else [])],
-                environment={"TONGSHU_HTTP_HOST": "127.0.0.1", "TONGSHU_HTTP_PORT": str(port)},
+                environment={
+                    "TONGSHU_HTTP_HOST": "127.0.0.1",
+                    "TONGSHU_HTTP_PORT": str(port),
+                    **({"TONGSHU_CONSOLE_PAGES": pages} if service == "console" else {}),
+                },
                 check=lambda port=port: _http(f"http://127.0.0.1:{port}/readyz"),  # type: ignore[misc]
                 port=port,
             )

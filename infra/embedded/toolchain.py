@@ -27,7 +27,7 @@ from typing import Any
 
 from rich.console import Console
 
-from infra.embedded import native
+from infra.embedded import native, web
 from infra.embedded.jars import LOCK, REGISTRY, WISHES, Advance, Jar, ToolchainProblem, bring, check, digest, locked
 from infra.embedded.progress import Bars
 from infra.embedded.redis import ADVICE, bring_server, laid_out
@@ -107,10 +107,14 @@ def prepare(report: Console | None = None) -> Toolchain:
             present = looks_here if is_complete(tools) else is_here
             (tools / COMPLETE).unlink(missing_ok=True)
             sweep(tools, jars)
-            with ThreadPoolExecutor(1) as beside:
-                built = beside.submit(native.build, tools, report)
+            with ThreadPoolExecutor(2) as beside:
+                built = [
+                    beside.submit(native.build, tools, report),
+                    beside.submit(web.build, tools, node(), report),
+                ]
                 bring_all(tools, [jar for jar in jars if not present(tools, jar)], report)
-                built.result()
+                for one in built:
+                    one.result()
             declare(tools)
             bring_redis(tools, report)
             (tools / COMPLETE).write_text(digest(LOCK))

@@ -56,6 +56,10 @@ class Publisher:
         }
         self._emit(session, IDENTITIES, token.id, self._identities.encode(state), event)
 
+    def identity_gone(self, session: Session, token_id: str, event: str) -> None:
+        """The token opens nothing any more, and nobody has to remember it."""
+        self._emit(session, IDENTITIES, token_id, None, event)
+
     def lines(self, session: Session, lines: Sequence[Power | ServiceItem | DataItem], event: str) -> None:
         """The state of lines of the lists, as they are now."""
         states = [_line(line) for line in lines]

@@ -18,13 +18,14 @@ from services.core.settings import Settings, settings
 Check = Callable[[], str | None]
 
 
-def application(service: str, checks: Mapping[str, Check], version: str = "1") -> FastAPI:
+def application(service: str, checks: Mapping[str, Check], version: str = "1", *, docs: bool = True) -> FastAPI:
     """An app with `/healthz` (alive), `/readyz` (ready, or 503 naming what is not) and `/metrics`.
 
     A check answers None when all is well, else the reason. The app's OpenAPI says of every operation who may call it
-    (`x-roles`) and that its errors are problem details.
+    (`x-roles`) and that its errors are problem details. Without `docs` it has no page of FastAPI's that shows it.
     """
-    app = FastAPI(title=f"Tongshu {service}", version=version, openapi_url=f"/api/{service}/v1/openapi.json")
+    shown: dict[str, Any] = {} if docs else {"docs_url": None, "redoc_url": None}
+    app = FastAPI(title=f"Tongshu {service}", version=version, openapi_url=f"/api/{service}/v1/openapi.json", **shown)
     app.state.roles = {}
     problems.install(app)
     metrics.install(app, settings())
@@ -94,13 +95,13 @@ def serve_beside(app: FastAPI, settings: Settings) -> None:
     threading.Thread(target=uvicorn.Server(config).run, name="http", daemon=True).start()
 
 
-def serve(app: FastAPI, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or SIGINT; requests under way get 15 seconds."""
+def serve(app: Any, settings: Settings, *, grace_seconds: int = 15) -> None:
+    """Serve `app` until SIGTERM or SIGINT; requests under way get the seconds of grace."""
     uvicorn.run(
         app,
         host=settings.http_host,
         port=settings.http_port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=grace_seconds,
     )

@@ -34,6 +34,10 @@ from services.core.words import Words
 _bearer = HTTPBearer(auto_error=False, description="An API token, or the operator's")
 _TOKEN = re.compile(r"ts_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 OPERATOR = "operator"
+# who makes the tokens of those who sign in at the console
+CONSOLE = "console"
+INSTALLATIONS_OWN = frozenset({OPERATOR, CONSOLE})
+"""Names that no person has: the audit log would not tell them apart."""
 
 
 class Role(StrEnum):
@@ -132,6 +136,7 @@ def known(state: Callable[[str], Mapping[str, Any] | None]) -> Find:
 def install(app: FastAPI, find: Find, denied: Callable[[Viewer, str], None] | None = None) -> None:
     """Make `app` recognise tokens by `find`; `denied` is told who was refused, and what (method and path)."""
     app.state.find_token, app.state.denied = find, denied
+    app.state.admit_to_metrics = May(frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}))
 
 
 def _viewer(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Viewer:
@@ -151,10 +156,10 @@ def _viewer(request: Request, credentials: HTTPAuthorizationCredentials | None) 
     return viewer
 
 
-def require_signed_in(request: Request) -> None:
-    """Raises a 401 problem unless the caller is somebody."""
+def require_signed_in(request: Request) -> Viewer:
+    """Who the caller is; raises a 401 problem unless it is somebody."""
     scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    _viewer(request, HTTPAuthorizationCredentials(scheme=scheme, credentials=presented.strip()))
+    return _viewer(request, HTTPAuthorizationCredentials(scheme=scheme, credentials=presented.strip()))
 
 
 def refuse(request: Request, viewer: Viewer, why: Words) -> Problem:
@@ -166,10 +171,15 @@ def refuse(request: Request, viewer: Viewer, why: Words) -> Problem:
 
 
 @dataclass(frozen=True)
-class May:
-    """Lets viewers with one of `roles` pass and no others (a FastAPI dependency)."""
+class Gate:
+    """Lets callers with one of `roles` pass and no others: what a route has among its dependencies."""
 
     roles: frozenset[Role]
+
+
+@dataclass(frozen=True)
+class May(Gate):
+    """The gate for those who bring a token (a FastAPI dependency)."""
 
     def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -193,7 +203,7 @@ def roles_of(route: APIRoute) -> frozenset[Role] | None:
     waiting: list[Dependant] = [route.dependant]
     while waiting:
         one = waiting.pop()
-        if isinstance(one.call, May):
+        if isinstance(one.call, Gate):
             return one.call.roles
         waiting += one.dependencies
     return None

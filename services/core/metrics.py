@@ -5,13 +5,14 @@ Names are those the ecosystem has: OpenTelemetry's semantic conventions for HTTP
 personal data, a key or a value, and none is without bounds: topics appear as their kind (`share`), routes as their
 template. What is on a hot path counts once a batch.
 
-Whoever is on a loopback address, or in a network of `metrics_networks`, needs no token; others must be ops.
+Whoever is on a loopback address, or in a network of `metrics_networks`, needs no token; others must be ops by one, and
+where a process knows no tokens, they see nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -21,8 +22,9 @@ from fastapi.security import HTTPAuthorizationCredentials
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 from prometheus_client.registry import Collector
 
-from services.core.identity import May, Role
+from services.core.problems import Problem
 from services.core.settings import Settings
+from services.core.words import Words
 
 # as OpenTelemetry's semantic conventions advise for this metric
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -35,7 +37,6 @@ _REQUESTS = Histogram(
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _templates: dict[int, str] = {}
 """By the id of a route; routes live as long as the process."""
-_WATCHERS = May(frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}))
 
 CONSUMED = Counter(
     "messaging_client_consumed_messages",
@@ -89,8 +90,7 @@ def install(app: FastAPI, here: Settings) -> None:
     def metrics(request: Request) -> Response:
         host = request.client.host if request.client else ""
         if not _is_in(host, open_to):
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            _WATCHERS(request, HTTPAuthorizationCredentials(scheme=scheme, credentials=token) if token else None)
+            _require_token(request)
         return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -102,6 +102,19 @@ def name(route: APIRoute, template: str) -> None:
 def _template(route: Any) -> str:
     """A route that was included knows its path only from where it was included; what is no route of ours has none."""
     return (_templates.get(id(route)) or route.path_format) if isinstance(route, APIRoute) else ""
+
+
+def _require_token(request: Request) -> None:
+    """Raises a 401 or 403 problem unless a token says that this is ops; where no tokens are known, it is nobody."""
+    admit: Callable[..., Any] | None = getattr(request.app.state, "admit_to_metrics", None)
+    if admit is None:
+        detail = Words(
+            "Metrics are told to this machine and to the networks of TONGSHU_METRICS_NETWORKS only.",
+            "指标仅对本机及 TONGSHU_METRICS_NETWORKS 所列网段开放。",
+        )
+        raise Problem(403, "not-allowed", Words("Not allowed", "无权操作"), detail)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    admit(request, HTTPAuthorizationCredentials(scheme=scheme, credentials=token) if token else None)
 
 
 def collect(collector: Collector) -> None:

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     registry_public_url: str = Field(
         default="", description="Where systems outside reach the registry; empty: where we do."
     )
+    rows_public_url: str = Field(
+        default="", description="Where systems outside reach the look-ups of rows; empty: where we do."
+    )
     connect_url: str = "http://127.0.0.1:8083"
     postgres_host: str = "127.0.0.1"
     postgres_port: int = 5432
@@ -43,6 +46,12 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = 8000
     catalog_url: str = "http://127.0.0.1:8001"
+    demand_url: str = "http://127.0.0.1:8002"
+    sync_url: str = "http://127.0.0.1:8003"
+    audit_url: str = "http://127.0.0.1:8004"
+    table_url: str = "http://127.0.0.1:8005"
+    rows_url: str = "http://127.0.0.1:8006"
+    watch_url: str = "http://127.0.0.1:8007"
     secrets: Path = Path("/run/secrets")
 
     place_title: str = Field(default="政务数据共享目录", description="What the catalogue is called in exports.")
@@ -63,6 +72,38 @@ class Settings(BaseSettings):
     smtp_port: int = 25
     smtp_from: str = "tongshu@localhost"
     smtp_starttls: bool = False
+
+    console_url: str = Field(
+        default="",
+        description="Where browsers reach the console, if not where it listens; with https, its cookies need that.",
+    )
+    console_pages: Path = Field(
+        default=Path("/usr/share/tongshu/console"), description="Where the console's built pages are."
+    )
+    console_idle_minutes: float = Field(default=30.0, gt=0, description="How long somebody may do nothing.")
+    console_session_hours: float = Field(default=10.0, gt=0, description="When everybody has to sign in again.")
+    console_sign_in_failures: int = Field(
+        default=5, ge=1, description="How often a password may be wrong before the account is locked for a while."
+    )
+    oidc_issuer: str = Field(
+        default="",
+        description="The place's identity provider (OpenID Connect), by which people may sign in; empty: none.",
+    )
+    oidc_client_id: str = "tongshu"
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="Where our secret at the provider is; none for a public client."
+    )
+    oidc_title: str = Field(default="统一身份认证", description="What the provider is called on the page.")
+    oidc_login_claim: str = "preferred_username"
+    oidc_department_claim: str = Field(default="department", description="The claim with a department's short name.")
+    oidc_roles_claim: str = Field(default="roles", description="The claim with roles; dots lead into objects.")
+    oidc_roles: str = Field(
+        default="", description="Which value of that claim is which role here: `value=role` between commas."
+    )
+    console_request_mebibytes: int = Field(default=64, ge=1, description="The largest request that is passed on.")
+    console_answer_seconds: float = Field(
+        default=60.0, gt=0, description="How long a service may say nothing before it counts as too slow."
+    )
 
     log_level: str = "INFO"
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")

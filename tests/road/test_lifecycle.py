@@ -31,8 +31,7 @@ from cli.exchange import Exchange
 from infra.embedded.home import Home, leftovers
 from infra.embedded.supervisor import read_status
 from services.core.kafka import read_to_end
-from tests.conftest import Tongshu
-from tests.road.conftest import exchange_of
+from tests.conftest import Tongshu, exchange_of
 from tests.road.town import eventually
 
 SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit", "watch")

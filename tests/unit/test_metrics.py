@@ -90,3 +90,10 @@ def test_requests_are_counted_by_route_and_never_by_what_they_name(secrets: None
     assert counts["GET", "200", "/api/any/v1/things/{name}"] >= 2
     assert counts["GET", "404", ""] >= 2
     assert "王小明" not in text and "110105194912310020" not in text
+
+
+def test_a_process_that_knows_no_tokens_tells_strangers_nothing(secrets: None) -> None:
+    app = application("any", {})
+    assert TestClient(app, client=("127.0.0.1", 1)).get("/metrics").is_success
+    answer = TestClient(app, client=("10.2.2.3", 1)).get("/metrics", headers={"Authorization": "Bearer the operator's"})
+    assert answer.status_code == 403 and "process_" not in answer.text

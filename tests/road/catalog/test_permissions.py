@@ -91,6 +91,9 @@ WHO: dict[str, frozenset[Role]] = {
     "POST /tokens": ALONE,
     "GET /tokens": frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     "DELETE /tokens/{token_id}": ALONE,
+    # the console has a secret of the installation, and no role
+    "POST /sessions": frozenset(),
+    "DELETE /sessions/{token_id}": frozenset(),
     "GET /search": EVERYONE,
     "GET /suggestions": EVERYONE,
     "GET /resources/{code}/related": EVERYONE,

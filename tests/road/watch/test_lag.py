@@ -15,7 +15,7 @@ from tests.road.town import eventually
 from tests.road.watch.conftest import Lookout, Scene
 
 WINDOW_SECONDS = 6.0
-"""As `tests/road/conftest.py` sets it."""
+"""As `tests/conftest.py` sets it."""
 SAMPLE_SECONDS = 1.0
 
 

@@ -1,0 +1,27 @@
+/** A word for a state, with a mark beside it, so that colour is never all that tells. */
+import type { ReactNode } from 'react'
+
+export type Tone = 'ok' | 'warn' | 'bad' | 'accent' | 'calm'
+
+export function Mark({ tone, children, title }: { tone: Tone; children: ReactNode; title?: string }) {
+  return (
+    <span className={`mark ${tone}`} title={title}>
+      <i aria-hidden="true" />
+      {children}
+    </span>
+  )
+}
+
+export const DEMAND_TONES: Readonly<Record<string, Tone>> = {
+  draft: 'calm', submitted: 'accent', accepted: 'accent', returned: 'warn', in_review: 'accent', approved: 'ok',
+  refused: 'bad', disputed: 'warn', provisioning: 'accent', delivering: 'ok', evaluated: 'ok', closed: 'calm',
+  withdrawn: 'calm', expired: 'calm',
+}
+
+export const SHARING_TONES: Readonly<Record<string, Tone>> = { unconditional: 'ok', conditional: 'warn', not_shared: 'calm' }
+export const GRADE_TONES: Readonly<Record<string, Tone>> = { general: 'calm', important: 'warn', core: 'bad' }
+export const OBJECTION_TONES: Readonly<Record<string, Tone>> = {
+  open: 'accent', accepted: 'accent', refused: 'bad', withdrawn: 'calm', closed: 'ok',
+}
+export const GRANT_TONES: Readonly<Record<string, Tone>> = { active: 'ok', expired: 'calm', revoked: 'bad', reopened: 'warn' }
+export const MATTER_TONES: Readonly<Record<string, Tone>> = { open: 'bad', answered: 'warn', escalated: 'warn', closed: 'calm' }

@@ -1,0 +1,130 @@
+import type { Like } from './like'
+
+export const zh = {
+  title: '资源目录',
+  lead: '查找各部门已发布的政务数据资源，了解共享条件，直接提出共享申请。',
+  ask: '名称、信息项、拼音或首字母',
+  search: '检索',
+  found: (count: string) => `共 ${count} 项资源`,
+  understood: (text: string) => `已按“${text}”检索`,
+  nothing: '没有找到相符的资源',
+  nothingMore: '换个说法试试：可用拼音或首字母；也可以减少筛选条件。确实没有人编目的数据，可以按“未编目数据”提出申请。',
+  askUncatalogued: '申请未编目数据',
+  uses: (count: string) => `${count} 项授权使用中`,
+  facets: {
+    department: '提供部门', category: '资源分类', sharing_type: '共享类型', grade: '数据分级', update_cycle: '更新周期',
+    channel: '共享方式',
+  },
+  matching: '命中的信息项',
+  moreHits: '显示更多',
+  allFacets: (count: string) => `全部 ${count} 项`,
+  fewerFacets: '收起',
+  apply: '申请共享',
+  cannotApply: '不予共享的资源不能申请',
+  noPermission: '数据使用方才能提出申请',
+  provider: '提供部门',
+  code: '目录代码',
+  tabs: { items: '信息项', terms: '共享条款', contract: '契约', lineage: '数据来去', uses: '使用情况', history: '版本历史' },
+  items: {
+    title: '信息项', name: '标识', type: '类型', sensitivity: '敏感程度', key: '主键', query: '查询键', nullable: '可空',
+    standard: '数据元标准', unit: '单位', codes: '代码集', length: '长度', description: '说明',
+  },
+  terms: {
+    sharing: '共享类型', conditions: '共享条件', basis: '法律依据', grade: '数据分级', cycle: '更新周期', channels: '共享方式',
+    openness: '向社会开放', scenario: '应用场景', category: '资源分类', format: '格式', service: '对应事项', keywords: '关键词',
+    published: '发布时间', updated: '更新时间', summary: '摘要', level: '级', open: '开放', notOpen: '不开放',
+  },
+  contract: {
+    title: '数据契约', version: '契约版本', subject: '模式主题', rules: '质量规则', level: '服务水平', delay: '最大时延',
+    availability: '可用性', retention: '保留天数', schema: 'Avro 模式', noRules: '没有声明质量规则。', rule: '规则', items: '信息项',
+    severity: '级别', parameters: '参数', error: '错误', warning: '警告', none: '该资源发布后才有契约。',
+    download: '下载 ODCS 契约',
+  },
+  lineage: {
+    title: '数据从哪里来，到哪里去',
+    lead: '从来源系统，经连接、变更流、契约与授权，到使用部门。只显示您有权知道的部分。',
+    none: '该资源尚未挂接数据，因此没有来路。',
+    list: '以列表查看',
+  },
+  uses_: {
+    title: '使用中的授权', department: '使用部门', purpose: '用途', items: '信息项', channels: '共享方式', until: '有效期至',
+    none: '目前没有您可以看到的授权。', forEver: '长期',
+  },
+  history: {
+    title: '已发布的版本', version: '版本', contract: '契约', at: '发布时间', compare: '与上一版本比较',
+    none: '这是第一个版本，没有可以比较的。', same: '两个版本没有差别。', between: (a: string, b: string) => `第 ${a} 版 → 第 ${b} 版`,
+    added: '新增', removed: '删除', changed: '修改', before: '原', after: '现',
+  },
+  related: { title: '相关资源', declared: '已声明关联', service_item: '同一事项', category: '同一分类', items: '信息项相近' },
+  mount: { title: '挂接', none: '尚未挂接', halted: '交付已暂停', kind: '方式', system: '信息系统', table: '表', topic: '变更流' },
+}
+
+export const en: Like<typeof zh> = {
+  title: 'Catalogue',
+  lead: 'Find what departments have published, read on what conditions it is shared, and apply for it.',
+  ask: 'Names, information items, pinyin or initials',
+  search: 'Search',
+  found: (count) => `${count} resources`,
+  understood: (text) => `read as “${text}”`,
+  nothing: 'No resource fits',
+  nothingMore:
+    'Try other words, pinyin or initials, or fewer filters. Data that nobody has catalogued can be applied for in words.',
+  askUncatalogued: 'Apply for uncatalogued data',
+  uses: (count) => `${count} grants in force`,
+  facets: {
+    department: 'Provider', category: 'Category', sharing_type: 'Sharing type', grade: 'Grade', update_cycle: 'Update cycle',
+    channel: 'Channel',
+  },
+  matching: 'Matching items',
+  moreHits: 'Show more',
+  allFacets: (count) => `All ${count}`,
+  fewerFacets: 'Fewer',
+  apply: 'Apply',
+  cannotApply: 'Resources that are not shared cannot be applied for',
+  noPermission: 'Consumers apply',
+  provider: 'Provider',
+  code: 'Catalogue code',
+  tabs: {
+    items: 'Items', terms: 'Terms', contract: 'Contract', lineage: 'Where from, where to', uses: 'Uses', history: 'History',
+  },
+  items: {
+    title: 'Information item', name: 'Name', type: 'Type', sensitivity: 'Sensitivity', key: 'key', query: 'query key',
+    nullable: 'may be missing', standard: 'Data element', unit: 'Unit', codes: 'Code list', length: 'Length',
+    description: 'Description',
+  },
+  terms: {
+    sharing: 'Sharing type', conditions: 'Conditions', basis: 'Legal basis', grade: 'Grade', cycle: 'Update cycle',
+    channels: 'Channels', openness: 'Open to society', scenario: 'Scenario', category: 'Category', format: 'Format',
+    service: 'Service item', keywords: 'Keywords', published: 'Published', updated: 'Updated', summary: 'Abstract',
+    level: 'level', open: 'open', notOpen: 'not open',
+  },
+  contract: {
+    title: 'Contract', version: 'Version', subject: 'Subject', rules: 'Quality rules', level: 'Service level',
+    delay: 'Longest delay', availability: 'Availability', retention: 'Kept for days', schema: 'Avro schema',
+    noRules: 'No quality rules are declared.', rule: 'Rule', items: 'Items', severity: 'Severity', parameters: 'Parameters',
+    error: 'error', warning: 'warning', none: 'A resource has a contract once it is published.', download: 'Download as ODCS',
+  },
+  lineage: {
+    title: 'Where the data comes from and goes to',
+    lead: 'From the source system by connector, changes, contract and grant to the departments; as far as you may know.',
+    none: 'Nothing is mounted on this resource, so there is no road yet.',
+    list: 'As a list',
+  },
+  uses_: {
+    title: 'Grants in force', department: 'Department', purpose: 'Purpose', items: 'Items', channels: 'Channels',
+    until: 'Until', none: 'There are no grants that you may see.', forEver: 'no end',
+  },
+  history: {
+    title: 'Published versions', version: 'Version', contract: 'Contract', at: 'Published', compare: 'Compared with the one before',
+    none: 'This is the first version: nothing to compare it with.', same: 'The two versions do not differ.',
+    between: (a, b) => `version ${a} → ${b}`, added: 'added', removed: 'removed', changed: 'changed', before: 'before',
+    after: 'after',
+  },
+  related: {
+    title: 'Related', declared: 'declared', service_item: 'same service item', category: 'same category', items: 'similar items',
+  },
+  mount: {
+    title: 'Mount', none: 'not mounted', halted: 'Delivery is halted', kind: 'Kind', system: 'System', table: 'Table',
+    topic: 'Change topic',
+  },
+}

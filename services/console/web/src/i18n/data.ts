@@ -1,0 +1,62 @@
+import type { Like } from './like'
+
+export const zh = {
+  title: '我的数据',
+  lead: '已获授权的数据：交付情况、接入方式与凭据。',
+  none: '还没有获得授权的数据',
+  noneMore: '在资源目录中提出申请，同意后即可在这里接入。',
+  resource: '资源', department: '使用部门', channels: '共享方式', state: '状态', until: '有效期至', records: '累计交付', last: '最近交付',
+  trend: '近一小时', forEver: '长期', silent: '静默', silentSince: '超过更新周期未收到数据',
+  received: '我方使用', provided: '我方提供', all: '全部', page: '授权',
+  tabs: { delivery: '交付情况', connect: '接入方式', scope: '授权范围', feedback: '评价与异议' },
+  figures: {
+    records: '累计交付记录', latency: '平均时延', latencyMore: '从来源提交到交付', worst: '最长时延', timely: '一分钟内送达', errors: '隔离变更',
+    behind: '追补中', live: '实时', calls: '接口调用', callsMore: (mean: string, refused: string) => `平均 ${mean} · 拒绝 ${refused} 次`,
+  },
+  plot: { title: '交付与时延', records: '交付记录', latency: '平均时延（毫秒）', minute: '按分钟', hour: '按小时', day: '按天', label: '每个时段的交付记录数与平均时延', none: '该时段内没有交付。' },
+  connect: {
+    lead: '凭据只显示一次；下面的示例可直接复制使用。',
+    credentials: '消息通道凭据', issue: '生成新凭据', issueWarn: '将生成新密码，本部门原密码立即失效，所有使用原密码的程序会断开。',
+    issueFirst: '本部门的 Kafka 用户与密码。生成后只显示一次，请妥善保存。', username: '用户名', password: '密码', mechanism: '认证方式', prefix: '消费组前缀',
+    once: '请立即保存，关闭后无法再次查看。', apiKey: '接口密钥', newKey: '生成接口密钥', endsOthers: '同时停用原有密钥', endKeys: '停用全部密钥',
+    keysEnded: '已停用全部密钥', keyCount: (count: string) => `当前有效密钥 ${count} 个`, topic: '主题', sure: '确认生成新凭据？', generate: '生成',
+    language: '示例', notMine: '只有使用部门自己可以生成凭据。', tableNote: '库表交换：数据直接写入贵部门数据库中的下列表，用 psql 即可查看。', table: '目标表',
+    tableState: '写入状态', running: '正常写入', waiting: '等待',
+  },
+  scope: { items: '可见信息项', mask: '脱敏', clear: '明文', filter: '行范围', allRows: '全部行', purpose: '用途', from: '生效时间', contract: '契约版本', thread: '全程编号', topic: '交付主题' },
+  renew: { action: '续期', title: '续期', until: '新的有效期至', done: '已续期', need: '续期前须先评价。' },
+  object: '对记录提出异议',
+}
+
+export const en: Like<typeof zh> = {
+  title: 'My data',
+  lead: 'What was granted to you: how it is delivered, how to connect, credentials.',
+  none: 'Nothing was granted yet',
+  noneMore: 'Apply in the catalogue; what is approved is connected here.',
+  resource: 'Resource', department: 'Department', channels: 'Channels', state: 'State', until: 'Until', records: 'Delivered',
+  last: 'Last', trend: 'Last hour', forEver: 'no end', silent: 'silent',
+  silentSince: 'Nothing has come for longer than its update cycle', received: 'Received', provided: 'Provided', all: 'All',
+  page: 'Grant',
+  tabs: { delivery: 'Delivery', connect: 'How to connect', scope: 'What is granted', feedback: 'Feedback and objections' },
+  figures: {
+    records: 'Records delivered', latency: 'Mean latency', latencyMore: 'source commit to delivery', worst: 'Longest',
+    timely: 'Within a minute', errors: 'Set aside', behind: 'catching up', live: 'live',
+    calls: 'API calls', callsMore: (mean, refused) => `${mean} on average · ${refused} refused`,
+  },
+  plot: { title: 'Delivery and latency', records: 'Records', latency: 'Mean latency (ms)', minute: 'By minute', hour: 'By hour', day: 'By day', label: 'Records delivered and mean latency over time', none: 'Nothing was delivered in this span.' },
+  connect: {
+    lead: 'Credentials are shown once; the snippets below are ready to copy.',
+    credentials: 'Credentials for topics', issue: 'New credentials',
+    issueWarn: "A new password is made; the department's old one ends at once, and programs that use it are cut off.",
+    issueFirst: "The department's Kafka user and password; shown once, so keep them well.", username: 'User', password: 'Password',
+    mechanism: 'Mechanism', prefix: 'Group prefix', once: 'Keep it now: it is not shown again.', apiKey: 'API key',
+    newKey: 'New API key', endsOthers: 'End the keys before', endKeys: 'End all keys', keysEnded: 'All keys are ended',
+    keyCount: (count) => `${count} keys work now`, topic: 'Topic', sure: 'Make new credentials?', generate: 'Make',
+    language: 'Snippet', notMine: 'Only the department itself makes its credentials.',
+    tableNote: "Table exchange: the data is written into this table of the department's own database; look at it with psql.",
+    table: 'Table', tableState: 'Writing', running: 'running', waiting: 'waiting',
+  },
+  scope: { items: 'Items', mask: 'Mask', clear: 'in clear', filter: 'Rows', allRows: 'all rows', purpose: 'Purpose', from: 'Valid from', contract: 'Contract', thread: 'Thread', topic: 'Topic' },
+  renew: { action: 'Renew', title: 'Renew', until: 'New end', done: 'Renewed', need: 'Feedback is needed before renewal.' },
+  object: 'Object to a record',
+}

@@ -1,0 +1,148 @@
+"""A real Chromium on the console of the shared exchange, and people who sit before it.
+
+A page that logs an error, breaks its policy (CSP), throws, or is answered with a failure of the server fails its test,
+whatever the test looked at. Screenshots stay in the folder `.screenshots` (or TONGSHU_TEST_OUTPUT).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+
+from cli.exchange import Exchange
+from tests.conftest import ROOT
+from tests.road.console.conftest import OWN_PASSWORD, Reception
+
+OUTPUT = Path(os.environ.get("TONGSHU_TEST_OUTPUT") or ROOT / ".screenshots")
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+_FLAGS = (
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--font-render-hinting=none",
+)  # fmt: skip
+_INSTALL_SECONDS = 240
+# a browser tells of every answer of 400 and more on its console: those a test asks for are no faults of the page
+_TOLD_BY_ITSELF = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d)")
+
+
+@dataclass(slots=True)
+class Seat:
+    """A person's browser window; `faults` is what went wrong in it."""
+
+    page: Page
+    base: str
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._logged)
+        self.page.on("pageerror", lambda error: self.faults.append(f"thrown: {error}"))
+        self.page.on("response", self._answered)
+        self.page.on("request", lambda request: self._asked(request.url))
+
+    def open(self, path: str = "/") -> None:
+        self.page.goto(self.base + path, wait_until="load")
+
+    def shot(self, name: str) -> None:
+        """Keep what is to be seen now."""
+        OUTPUT.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=OUTPUT / f"{name}.png", full_page=True)
+
+    def sign_in(self, login: str, password: str) -> None:
+        """As a person does: by the form."""
+        self.page.locator("input[autocomplete=username]").fill(login)
+        self.page.locator("input[autocomplete=current-password]").fill(password)
+        self.page.locator("button[type=submit]").click()
+
+    def _logged(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not _TOLD_BY_ITSELF.match(message.text):
+            self.faults.append(f"logged: {message.text}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 500:
+            self.faults.append(f"{response.status}: {response.request.method} {response.url}")
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.base, "data:", "blob:")):
+            self.faults.append(f"asked another site: {url}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium of this machine, or of Debian where root may install it. Without it, tests say so."""
+    program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None) or _installed()
+    flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        yield browser
+        browser.close()
+
+
+def _installed() -> str:
+    apt = shutil.which("apt-get")
+    if apt is not None and os.geteuid() == 0:
+        subprocess.run([apt, "update", "-qq"], check=False, capture_output=True, timeout=_INSTALL_SECONDS)
+        words = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        subprocess.run(words, check=False, capture_output=True, timeout=_INSTALL_SECONDS)
+    found = shutil.which("chromium")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI runs the tests in a browser, and there is no Chromium and no way to install it")
+        pytest.skip("there is no Chromium here, and it cannot be installed (Debian: apt-get install chromium)")
+    return found
+
+
+@pytest.fixture(scope="session")
+def base(exchange: Exchange) -> str:
+    return f"http://127.0.0.1:{exchange.home.ports['console']}"
+
+
+Take = Callable[..., Seat]
+
+
+@pytest.fixture
+def seat(chromium: Browser, base: str) -> Iterator[Take]:
+    """Opens windows, each a person's own: `seat(locale="en")`. What went wrong in any of them fails the test."""
+    opened: list[tuple[BrowserContext, Seat]] = []
+
+    def take(locale: str = "zh-CN", width: int = 1440, height: int = 900) -> Seat:
+        context = chromium.new_context(
+            locale=locale, viewport={"width": width, "height": height}, color_scheme="light", reduced_motion="reduce"
+        )
+        made = Seat(context.new_page(), base)
+        opened.append((context, made))
+        return made
+
+    yield take
+    for context, _ in opened:
+        context.close()
+    faults = [fault for _, one in opened for fault in one.faults]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.fixture(scope="session")
+def reception(exchange: Exchange) -> Reception:
+    return Reception(exchange)
+
+
+@contextmanager
+def expected_fault(seat: Seat, pattern: str) -> Iterator[None]:
+    """What happens here makes the page report a fault of this kind, which is then no fault of the test's."""
+    before = len(seat.faults)
+    yield
+    fresh = seat.faults[before:]
+    assert any(re.search(pattern, one) for one in fresh), fresh
+    seat.faults[before:] = [one for one in fresh if not re.search(pattern, one)]
+
+
+def person_of(reception: Reception, *roles: str, department: str | None = None) -> tuple[str, str]:
+    """Login name and password of somebody who has chosen one."""
+    person = reception.person(*roles, department=department)
+    return str(person.session()["me"]["login"]), OWN_PASSWORD

@@ -1,0 +1,108 @@
+"""Every page, as each persona comes to it, in both languages: it shows itself, and a checker of accessibility agrees.
+
+What a page asks for is answered by the services of the shared exchange; that nothing fails is the window's own check.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from infra.embedded import web
+from infra.embedded.toolchain import tools_folder
+from tests.browser.conftest import Seat, Take, person_of
+from tests.road.console.conftest import Reception
+from tests.road.town import OWNER
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_CHECK = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.map(
+    (one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`)"""
+
+_SEEN_BY_ALL = ("/overview", "/catalogue", "/catalogue/population", "/matching", "/data", "/objections", "/matters")
+_KEPT = ("/administration/departments", "/administration/systems", "/administration/calendar")
+_RUN = ("/running/lag", "/running/mounts")
+PAGES = {
+    "administrator": (
+        *_SEEN_BY_ALL, "/work", "/demands", *_RUN, "/audit", "/audit/entries/0", "/assessment", *_KEPT,
+        "/administration/accounts", "/administration/tokens",
+    ),
+    "consumer": ("/work", "/demands", "/demands/new?resource=population", "/catalogue/population?part=terms"),
+    "provider": ("/work", "/catalogue/population?part=lineage", "/catalogue/population?part=contract"),
+    "ops": ("/overview", *_RUN),
+    "auditor": ("/audit", "/assessment", "/catalogue/population?part=history"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def checker() -> str:
+    """The checker's script (axe-core), which is among the packages that the pages are built with."""
+    script = web.packages(tools_folder()) / "axe-core" / "axe.min.js"
+    assert script.is_file(), f"{script} is not there: are the pages built?"
+    return script.read_text()
+
+
+def _open(window: Seat, path: str) -> Page:
+    window.open(path)
+    page = window.page
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("main .loading")).to_have_count(0, timeout=15_000)
+    return page
+
+
+def _faults(page: Page, checker: str) -> list[str]:
+    page.evaluate(checker)
+    found: list[str] = page.evaluate(_CHECK, _RULES)
+    return found
+
+
+@pytest.mark.parametrize("persona", PAGES)
+def test_every_page_is_there_and_can_be_used_by_everybody(
+    seat: Take, reception: Reception, checker: str, persona: str
+) -> None:
+    department = OWNER.slug if persona in ("consumer", "provider") else None
+    login, password = person_of(reception, persona, department=department)
+    window = seat()
+    window.open("/")
+    window.sign_in(login, password)
+    expect(window.page.get_by_role("navigation").first).to_be_visible()
+    wrong: dict[str, Any] = {}
+    for language in ("zh-CN", "en"):
+        window.page.evaluate("(language) => localStorage.setItem('language', language)", language)
+        for path in PAGES[persona]:
+            page = _open(window, path)
+            assert page.locator("html").get_attribute("lang") == language
+            if faults := _faults(page, checker):
+                wrong[f"{path} {language}"] = faults
+            window.shot(f"{persona}-{_name(path)}-{language}")
+    assert not wrong
+
+
+def _name(path: str) -> str:
+    return Path(path.strip("/").replace("?", "-").replace("=", "-").replace("/", "-")).name
+
+
+def test_what_is_not_there_is_said_so(seat: Take, reception: Reception) -> None:
+    login, password = person_of(reception, "auditor")
+    window = seat()
+    window.open("/no/such/page")
+    window.sign_in(login, password)
+    expect(window.page.get_by_text("没有这个页面")).to_be_visible()
+
+
+def test_a_phone_has_the_navigation_behind_a_button(seat: Take, reception: Reception) -> None:
+    login, password = person_of(reception, "provider", department=OWNER.slug)
+    window = seat(width=390, height=844)
+    window.open("/")
+    window.sign_in(login, password)
+    menu = window.page.get_by_role("button", name="打开导航")
+    expect(menu).to_be_visible()
+    expect(window.page.get_by_role("link", name="资源目录")).to_be_hidden()
+    menu.click()
+    window.page.get_by_role("link", name="资源目录").click()
+    expect(window.page.get_by_role("heading", level=1)).to_have_text("资源目录")
+    width = window.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    window.shot("phone-catalogue")
