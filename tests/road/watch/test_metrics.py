@@ -21,7 +21,7 @@ INFRA = Path(__file__).resolve().parents[3] / "infra"
 SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit", "watch")
 _LABELS = re.compile(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"")
 _GROUPING = re.compile(r"\b(by|on|ignoring|without|group_left|group_right)\s*\([^)]*\)")
-_WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf", "up"})
+_WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf"})
 
 
 def scrape(exchange: Exchange, service: str) -> str:
