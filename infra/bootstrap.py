@@ -61,7 +61,7 @@ TOPICS = (
 
 # How far a group is behind is told by its next record (when it came, or that there is none): what groups read, the
 # watch must be able to read.
-WATCHED = ("cdc.", "share.", "quarantine.", "catalog.", "demand.", "sync.", "audit.", "watch.")
+WATCHED = sorted({"cdc.", "share.", "quarantine."} | {f"{topic.name.partition('.')[0]}." for topic in TOPICS})
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
 LITERAL, PREFIXED = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
