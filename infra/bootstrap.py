@@ -34,9 +34,10 @@ from services.core.kafka import admin_client, ensure_topics
 from services.core.settings import Settings, settings
 from services.demand import events as demand_events
 from services.sync import topics as sync_topics
+from services.watch import topics as watch_topics
 
 SERVICES = Path(__file__).resolve().parents[1] / "services"
-WITH_DATABASE = ("catalog", "demand", "sync", "audit", "console")
+WITH_DATABASE = ("catalog", "demand", "sync", "audit", "watch", "console")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
@@ -53,6 +54,7 @@ TOPICS = (
     audit_topics.CHECKPOINTS,
     audit_topics.PROGRESS,
     audit_topics.EVENTS,
+    watch_topics.EVENTS,
     console_topics.EVENTS,
     sync_topics.RECEIPTS,
     sync_topics.ACCESS,
@@ -62,6 +64,10 @@ TOPICS = (
     sync_topics.EVENTS,
     sync_topics.REPLAYS,
 )
+
+# How far a group is behind is told by its next record (when it came, or that there is none): what groups read, the
+# watch must be able to read.
+WATCHED = sorted({"cdc.", "share.", "quarantine."} | {f"{topic.name.partition('.')[0]}." for topic in TOPICS})
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
 LITERAL, PREFIXED = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
@@ -133,6 +139,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, READ),
+        (TOPIC, "watch.", PREFIXED, READ),
         # the keys of changes and deliveries are hashed, so that a record can be traced
         (TOPIC, "cdc.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, READ),
@@ -161,6 +168,12 @@ RULES: dict[str, list[Rule]] = {
         (GROUP, "connect", PREFIXED, ALL),
         (TRANSACTION, "connect-", PREFIXED, ALL),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
+    ],
+    "watch": [
+        (TOPIC, "*", LITERAL, AclOperation.DESCRIBE),
+        (GROUP, "*", LITERAL, AclOperation.DESCRIBE),
+        *((TOPIC, prefix, PREFIXED, READ) for prefix in WATCHED),
+        (GROUP, "watch.", PREFIXED, READ),
     ],
 }
 

@@ -38,10 +38,11 @@ PORTS = (
     "table",
     "rows",
     "audit",
+    "watch",
     "console",
     "sources",
 )
-WITH_AN_API = ("catalog", "demand", "sync", "table", "rows", "audit")
+WITH_AN_API = ("catalog", "demand", "sync", "table", "rows", "audit", "watch")
 """Parts that the console passes requests on to."""
 LEAST_FREE_BYTES = 2 * 1024**3
 _LOWEST_PORT, _PORTS_TO_CHOOSE_FROM = 10_240, 1_000

@@ -58,6 +58,7 @@ _TITLES = {
     "table": Words("The table exchange", "库表交换服务"),
     "rows": Words("The row look-up service", "数据查询服务"),
     "audit": Words("The audit service", "审计服务"),
+    "watch": Words("The watch", "运行监测服务"),
 }
 
 
@@ -70,6 +71,7 @@ def places(settings: Settings) -> dict[str, tuple[str, str]]:
         "/api/catalog/v1": ("catalog", settings.catalog_url),
         "/api/demand/v1": ("demand", settings.demand_url),
         "/api/audit/v1": ("audit", settings.audit_url),
+        "/api/watch/v1": ("watch", settings.watch_url),
     }
 
 

@@ -209,6 +209,7 @@ INPUTS = (
     _events("demand.events"),
     _events("sync.events"),
     _events("audit.events"),
+    _events("watch.events"),
     _events("console.events"),
     Input(
         topic="sync.deliveries", type="cn.tongshu.sync.delivered.v1", subject="grant", occurred_at="delivered_at",

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,7 @@ from services.sync.projection.reference import (
 )
 from services.sync.projection.values import WrongType
 from services.sync.quality.gate import Decision, Fate
+from services.sync.relay import metrics
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.inspection import BY, ENDS, Exceptions, Findings, Inspection
 from services.sync.relay.manifest import Message as Made
@@ -263,6 +265,12 @@ class Relay:
         self._lane_offset = -1
         self.figures: dict[str, Figures] = {}
         self._not_ready: str | None = "starting"
+        metrics.follow(
+            self._group,
+            ready=lambda: self._not_ready is None,
+            behind=self._sealing.behind,
+            budget=settings.audit_budget_seconds,
+        )
 
     def why_not_ready(self) -> str | None:
         """Why data does not flow just now; None when it does."""
@@ -319,6 +327,7 @@ class Relay:
                     self._not_ready = None
                 except (KafkaException, DeliveryFailed, RegistryUnavailable) as error:
                     self._not_ready = f"{type(error).__name__}: {error}"
+                    metrics.TRANSACTIONS.labels("given_up").inc()
                     log.warning("the batch is given up and begun anew", reason=self._not_ready)
                     stop.wait(0.5)
                     self._recover(stop)
@@ -378,10 +387,11 @@ class Relay:
 
     def _deliver(self, batch: list[Stretch], lanes: list[Lane] | None) -> None:
         """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
-        tx = self._begin()
+        tx, begun = self._begin(), time.perf_counter()
         ends = {stretch.where: stretch.end for stretch in batch}
         for stretch in batch:
             self._relay(stretch, tx, lanes)
+        projecting = time.perf_counter() - begun
         for lane in lanes or ():
             self._settle_replay(lane, tx)
         self._write(tx)
@@ -405,6 +415,13 @@ class Relay:
         else:
             for lane in lanes:
                 lane.cursor = ends[lane.partition]
+        metrics.committed(
+            self._group,
+            changes=sum(len(stretch.values) for stretch in batch),
+            records=sum(tally.records for tally in tx.tallies.values()),
+            projecting=projecting,
+            seconds=time.perf_counter() - begun,
+        )
 
     def _begin(self) -> _Filling:
         self._producer = next(self._turns)
@@ -683,6 +700,7 @@ class Relay:
             key=f"{topic}/{partition}/{offset}",
             value=self._quarantine.encode(entry),
         )
+        metrics.QUARANTINED.labels(reason).inc()
         log.warning("change quarantined", topic=topic, partition=partition, offset=offset, grant=grant, reason=reason)
 
     def _plan(self, schema_id: int, route: Route, grant: State) -> native.Served:
