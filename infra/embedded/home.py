@@ -85,7 +85,11 @@ class Home:
             "TONGSHU_POSTGRES_PORT": str(self.ports["postgres"]),
             "TONGSHU_REDIS_HOST": "127.0.0.1",
             "TONGSHU_REDIS_PORT": str(self.ports["redis"]),
-            **{f"TONGSHU_{name.upper()}_URL": f"http://127.0.0.1:{self.ports[name]}" for name in WITH_AN_API},
+            **{
+                f"TONGSHU_{name.upper()}_URL": f"http://127.0.0.1:{self.ports[name]}"
+                for name in WITH_AN_API
+                if name in self.ports
+            },
             "TONGSHU_AUDIT_FOLDER": str(self.data("audit")),
             # all of an embedded exchange is on one machine, and so may be what fills it
             "TONGSHU_UPSTREAM_NETWORKS": "127.0.0.0/8,::1/128",

@@ -91,6 +91,8 @@ class Forwarding:
         if place is None or any(step in (".", "..") for step in request.url.path.split("/")):
             raise nothing_there()
         service, base = place
+        if not base:
+            raise _away(service)
         asked = self._asked(request, session, base)
         body = await self._body(request)
         try:

@@ -169,7 +169,12 @@ def test_html_of_a_service_can_run_nothing(way: Way) -> None:
 
 @pytest.mark.parametrize(
     ("path", "service"),
-    [("/api/catalog/v1/me", "catalog"), ("/api/sync/v1/grants/1", "sync"), ("/api/sync/v1/tables/1", "table")],
+    [
+        ("/api/catalog/v1/me", "catalog"),
+        ("/api/sync/v1/grants/1", "sync"),
+        ("/api/sync/v1/tables/1", "table"),
+        ("/api/watch/v1/lag", "watch"),
+    ],
 )
 def test_a_service_that_is_away_is_told_in_words(way: Way, path: str, service: str) -> None:
     answer = way.browser.get(path, headers={"Accept-Language": "zh-CN"})

@@ -71,8 +71,8 @@ def test_each_is_told_what_concerns_his_department_and_overseers_all(reception: 
     people = {
         "mine": reception.person("provider", department=mine.slug),
         "other": reception.person("provider", department=other.slug),
-        "auditor": reception.person("auditor"),
-        "ops": reception.person("ops"),
+        "auditor": reception.known("auditor"),
+        "ops": reception.known("ops"),
     }
     with (
         looking_on(people["mine"]) as own,
@@ -102,7 +102,7 @@ def refusals(stream: Stream) -> list[dict[str, Any]]:
 def test_deliveries_are_told_by_the_second_to_those_who_deliver_and_receive(
     reception: Reception, town: Town, place: Place
 ) -> None:
-    receiver = reception.person("consumer", department="civil_affairs")
+    receiver = reception.known("consumer", "civil_affairs")
     stranger = reception.person("consumer", department=place.office().slug)
     table = town.table({"id": "text", "visits": "bigint"})
     grant = town.live_grant(table, ["id", "visits"])

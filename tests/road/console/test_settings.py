@@ -14,6 +14,7 @@ import pytest
 from cli.exchange import Exchange
 from services.console.__main__ import make_app
 from services.console.front import Front
+from services.core import telemetry
 from tests.road.audit.conftest import Books
 from tests.road.catalog.office import Place
 from tests.road.console.conftest import OWN_PASSWORD, Browser, Reception, must
@@ -47,13 +48,15 @@ class Consoles:
 
 @pytest.fixture
 def consoles(exchange: Exchange) -> Iterator[Consoles]:
+    # an event carries a trace, which somebody has to begin
+    telemetry.start("console", "WARNING")
     made = Consoles(exchange)
     yield made
     made.stop()
 
 
 def login_of(reception: Reception) -> str:
-    return str(reception.person("auditor").session()["me"]["login"])
+    return str(reception.known("auditor").session()["me"]["login"])
 
 
 def test_a_session_ends_when_nothing_is_done_and_looking_on_is_nothing(

@@ -156,7 +156,7 @@ def test_what_an_administrator_takes_away_is_gone_at_once(reception: Reception, 
 
 
 def test_what_another_site_has_a_browser_send_does_nothing(reception: Reception) -> None:
-    person, other = reception.person("administrator"), reception.person("auditor")
+    person, other = reception.known("administrator"), reception.known("auditor")
     forms = [
         ("POST", "/api/catalog/v1/categories"),
         ("PATCH", "/api/console/v1/me"),

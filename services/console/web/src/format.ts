@@ -28,7 +28,7 @@ export function duration(ms: number | null | undefined, language: Language): str
   if (ms < 1_000) return `${number(ms, language, ms < 10 ? 1 : 0)} ${zh ? '毫秒' : 'ms'}`
   const seconds = ms / 1_000
   if (seconds < 60) return `${number(seconds, language, seconds < 10 ? 1 : 0)} ${zh ? '秒' : 's'}`
-  if (seconds < 3_600) return `${number(seconds / 60, language, 0)} ${zh ? '分钟' : 'min'}`
+  if (seconds < 3_600) return `${number(seconds / 60, language, seconds < 600 ? 1 : 0)} ${zh ? '分钟' : 'min'}`
   if (seconds < 86_400) return `${number(seconds / 3_600, language, 1)} ${zh ? '小时' : 'h'}`
   return `${number(seconds / 86_400, language, 1)} ${zh ? '天' : 'd'}`
 }

@@ -187,7 +187,7 @@ function Top({ onMenu, open }: { onMenu: () => void; open: boolean }) {
         >
           {words.top.language}
         </Button>
-        <Button type="text" onClick={() => setMode(mode === 'dark' ? 'light' : 'dark')}>
+        <Button type="text" className="only-wide" onClick={() => setMode(mode === 'dark' ? 'light' : 'dark')}>
           {mode === 'dark' ? words.top.light : words.top.dark}
         </Button>
         <Dropdown

@@ -59,9 +59,9 @@ export default function AssessmentPage() {
               {RATES.map((name) => <RateView key={name} name={told.rates[name]} rate={data.total[name]} before={before.data?.total[name]} />)}
             </dl>
             {data.departments.length ? (
-              <div className="grid wide-left">
+              <>
                 <Ranking departments={data.departments} />
-                <div className="stack">
+                <div className="grid two">
                   <Section title={told.ranking}><Bars departments={data.departments} /></Section>
                   <Section title={told.weights} note={told.weightsNote}>
                     {RATES.filter((name) => weights[name]).map((name) => (
@@ -73,7 +73,7 @@ export default function AssessmentPage() {
                     ))}
                   </Section>
                 </div>
-              </div>
+              </>
             ) : (
               <Empty title={told.none} />
             )}

@@ -172,7 +172,7 @@ function Clocks({ demand }: { demand: DemandDetail }) {
     <Section title={words.page.clocks}>
       <ul className="due-list">
         {demand.clocks.map((one) => (
-          <li key={one.clock} style={{ gridTemplateColumns: 'minmax(0, 1fr) auto' }}>
+          <li key={one.clock}>
             <div>
               <span className="title">{named(words.field.clocks, one.clock)}</span>
               <div className="more">{departments.name(one.department) || words.field.parties.authority}</div>
@@ -233,6 +233,8 @@ function Timeline({ entries, steps }: { entries: TimelineEntry[]; steps: DemandS
 
 const REASONED = ['refuse', 'overturn', 'uphold', 'revoke']
 const NEEDS_REASON = [...REASONED, 'dispute', 'escalate']
+/** What is always possible, and nobody waits for. */
+const ASIDE = ['revoke', 'withdraw', 'close']
 const ORDER = ['accept', 'match', 'catalogue', 'approve', 'return', 'refuse', 'confirm', 'hand_in', 'supplement', 'submit', 'overturn', 'uphold', 'dispute', 'escalate', 'evaluate', 'close', 'revoke', 'withdraw']
 
 interface Given {
@@ -254,7 +256,7 @@ function Decision({ demand, etag, done }: { demand: DemandDetail; etag: string |
   const doing = useDoing()
   const [form] = Form.useForm<Given>()
   const actions = [...demand.actions].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b))
-  const [action, setAction] = useState<string | undefined>(actions[0])
+  const [action, setAction] = useState<string | undefined>(actions.find((one) => !ASIDE.includes(one)))
   const editable = (demand.state === 'draft' || demand.state === 'returned') && actions.some((one) => one === 'submit' || one === 'supplement')
 
   if (!action) {
@@ -266,6 +268,13 @@ function Decision({ demand, etag, done }: { demand: DemandDetail; etag: string |
             ? told.waitingFor(departments.name(clock.department) || words.field.parties.authority, named(words.field.clocks, clock.clock))
             : told.nothing}
         </p>
+        {actions.length > 0 && (
+          <p style={{ display: 'flex', gap: 8, marginTop: 10 }}>
+            {actions.map((one) => (
+              <Button key={one} size="small" onClick={() => setAction(one)}>{named(words.field.actions, one)}</Button>
+            ))}
+          </p>
+        )}
       </Section>
     )
   }

@@ -107,7 +107,7 @@ export default function Work() {
           <Shown of={clocks}>
             {() =>
               tasks.length ? (
-                <ul className="due-list">
+                <ul className="due-list by-clock">
                   {tasks.map((one) => (
                     <li key={one.id}>
                       <DueBy on={one.due} overdue={one.overdue} />
@@ -164,7 +164,7 @@ function Notices({ notices, reload }: { notices: Notice[]; reload: () => void })
       {!notices.length && <p className="faint">{words.work.noticesNone}</p>}
       <ul className="due-list">
         {[...notices].reverse().slice(0, SHOWN).map((one) => (
-          <li key={one.id} style={{ gridTemplateColumns: 'minmax(0, 1fr) auto' }}>
+          <li key={one.id}>
             <div>
               {one.demand ? <Link to={`/demands/${one.demand}`}>{one.words}</Link> : one.words}
               <div className="more"><When at={one.created_at} /></div>

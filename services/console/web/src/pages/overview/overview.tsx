@@ -299,7 +299,7 @@ function DueSoon({ clocks }: { clocks: OpenClock[] }) {
       {!clocks.length && <p className="faint">{told.clocksNone}</p>}
       <ul className="due-list">
         {clocks.slice(0, 6).map((one) => (
-          <li key={`${one.demand} ${one.clock}`} style={{ gridTemplateColumns: 'minmax(0, 1fr) auto' }}>
+          <li key={`${one.demand} ${one.clock}`}>
             <div>
               <Link className="title" to={`/demands/${one.demand}`}>{title(one.demand)}</Link>
               <div className="more">{named(words.field.clocks, one.clock)} · {departments.name(one.department) || words.field.parties.authority}</div>
