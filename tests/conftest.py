@@ -100,12 +100,32 @@ def exchange(tongshu: Tongshu) -> Exchange:
 
 
 @pytest.fixture(scope="session")
-def town(exchange: Exchange) -> Town:
+def town(exchange: Exchange, towns: list[Town]) -> Town:
     """The sample departments, registered, with two resources mounted; tests add tables of their own."""
     server = server_of(exchange)
     create(server, seed=809, scale=0.05)
     catalogue(exchange, server)
-    return Town(exchange, server)
+    towns.append(Town(exchange, server))
+    return towns[0]
+
+
+@pytest.fixture(scope="session")
+def towns() -> list[Town]:
+    """The town, once there is one."""
+    return []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unmount(towns: list[Town]) -> Iterator[None]:
+    """What the tests of a module have mounted goes with them."""
+    yield
+    for one in towns:
+        one.unmount()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The life of an exchange of its own first: later the shared one is at work beside it."""
+    items.sort(key=lambda item: item.path.name != "test_lifecycle.py")
 
 
 def exchange_of(command: Tongshu) -> Exchange:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -160,6 +162,7 @@ class Town:
     exchange: Exchange
     server: Server
     _logins: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _passing: list[str] = field(default_factory=list)
 
     def table(
         self,
@@ -167,10 +170,16 @@ class Town:
         *,
         rows: Sequence[Sequence[Any]] = (),
         query_keys: Sequence[str] = (),
+        stays: bool = False,
         **terms: Any,
     ) -> Table:
-        """Make a table (its first column is the key), fill it, and mount it as a resource of the same items."""
+        """Make a table (its first column is the key), fill it, and mount it as a resource of the same items.
+
+        Unless it `stays`, it is unmounted after the module that made it: each connector costs all that comes later.
+        """
         code = f"t{uuid.uuid4().hex[:10]}"
+        if not stays:
+            self._passing.append(code)
         connection = self.server.connect(OWNER)
         key, *_ = columns
         described = ", ".join(f"{name} {kind}{' primary key' if name == key else ''}" for name, kind in columns.items())
@@ -196,6 +205,17 @@ class Town:
         mount = {"system": OWNER.database, "schema": "population", "table": code}
         mounted = self.exchange.ask("PUT", "catalog", f"/resources/{code}/mount", mount)
         return Table(self.exchange, connection, code, f"population.{code}", mounted["mount"]["topic"])
+
+    def unmount(self) -> None:
+        """Take the connectors away of all tables that do not stay."""
+        passing, self._passing = self._passing, []
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(self._unmount, passing))
+
+    def _unmount(self, code: str) -> None:
+        # a test may have unmounted or withdrawn it itself
+        with suppress(Refused):
+            self.exchange.ask("DELETE", "catalog", f"/resources/{code}/mount")
 
     def grant(
         self, table: Table, items: Sequence[str], department: str = "civil_affairs", **more: Any

@@ -57,6 +57,8 @@ LANE_SLICE = 500
 QUEUE_MESSAGES = 1_000_000
 """What a producer holds that the broker has not taken yet. It is never filled: what did not fit would lose its turn."""
 TRANSACTION_TIMEOUT_SECONDS = 30.0
+# a broker that says nothing more, on a connection that seems alive
+REQUEST_TIMEOUT_MS = 10_000
 
 Partition = tuple[str, int]
 Place = tuple[str, int, int]
@@ -197,6 +199,9 @@ class Relay:
             isolation_level=self._isolation,
             client_id=f"tongshu-{self._run_id}",
         )
+        # asks for offsets that no open transaction of another worker can change any more (KIP-447): a consumer that
+        # reads what is not committed would be told the older ones, and what lies between would be delivered twice
+        self._settled = consumer(self._settings, "sync", self._group)
         self._begin_epoch()
         self._not_ready = None
         try:
@@ -219,6 +224,7 @@ class Relay:
                     self._recover(stop)
         finally:
             self._source.close()
+            self._settled.close()
             if self._lane_consumer:
                 self._lane_consumer.close()
             self._resources.stop()
@@ -573,7 +579,7 @@ class Relay:
 
     def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
-        for where in source.committed(partitions, TRANSACTION_TIMEOUT_SECONDS):
+        for where in self._settled.committed(partitions, TRANSACTION_TIMEOUT_SECONDS):
             self._live[where.topic, where.partition] = max(where.offset, 0)
             self._marks[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
@@ -705,6 +711,7 @@ class Relay:
                 transactional_id=f"{self._transactional_id}-{turn}",
                 transaction_timeout_ms=60_000,
                 message_timeout_ms=30_000,
+                socket_timeout_ms=REQUEST_TIMEOUT_MS,
                 queue_buffering_max_messages=QUEUE_MESSAGES,
                 queue_buffering_max_kbytes=2_097_151,
                 client_id=f"tongshu-{self._run_id}",

@@ -60,7 +60,7 @@ def books(exchange: Exchange) -> Books:
 @pytest.fixture(scope="session")
 def delivered(town: Town, books: Books) -> dict[str, Any]:
     """A grant under which records were delivered, and whose manifests are sealed."""
-    table = town.table({"id": "text", "visits": "bigint"})
+    table = town.table({"id": "text", "visits": "bigint"}, stays=True)
     grant = town.live_grant(table, ["id", "visits"])
     reader = town.reader(grant)
     table.run("insert into {t} select 'k' || n, n from generate_series(1, 300) n")

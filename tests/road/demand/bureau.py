@@ -60,8 +60,8 @@ class Bureau:
         self.second = self.person("provider", SUPPLIER)
         self.authority = self.person("administrator")
         self.auditor = self.person("auditor")
-        self.unconditional = self.table(sharing_type="unconditional", sharing_conditions=None)
-        self.conditional = self.table()
+        self.unconditional = self.table(sharing_type="unconditional", sharing_conditions=None, stays=True)
+        self.conditional = self.table(stays=True)
 
     def person(self, role: str, department: str | None = None) -> Person:
         """A new person, recognised by the demand side when this returns."""
