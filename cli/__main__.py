@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from cli import bench, test, up
+from cli import bench, lag, test, up
 from cli.audit import command as audit
 from cli.demo import command as demo
 from cli.exchange import Refused
@@ -23,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 up.register(app)
+app.command(name="lag", help=lag.command.__doc__)(lag.command)
 app.command(name="test", help=test.command.__doc__)(test.command)
 app.add_typer(audit.app, name="audit")
 app.add_typer(bench.app, name="bench")

@@ -13,7 +13,7 @@ from services.core.avro import Registry
 from services.core.kafka import admin_client, client_config, read_to_end
 from services.core.settings import Settings
 
-_TELLING_SECONDS = 10
+_PATIENCE_SECONDS, _TELLING_SECONDS = 120, 10
 _API = {"table": "sync", "rows": "sync"}
 
 
@@ -37,15 +37,18 @@ class Exchange:
             {name.removeprefix("TONGSHU_").lower(): value for name, value in environment.items()}
         )
         self.registry = Registry(self.registry_url)
-        self._http = httpx.Client(headers={"Authorization": f"Bearer {home.secret('operator_token')}"}, timeout=120)
+        self._http = httpx.Client(
+            headers={"Authorization": f"Bearer {home.secret('operator_token')}"}, timeout=_PATIENCE_SECONDS
+        )
 
     def url(self, service: str) -> str:
         """Where the API of a process is; the parts of the data road share one."""
         return f"http://127.0.0.1:{self.home.ports[service]}/api/{_API.get(service, service)}/v1"
 
-    def ask(self, method: str, service: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, service: str, path: str, body: Any = None, *, timeout: float = _PATIENCE_SECONDS) -> Any:
         """What an API answers; raises Refused when it refuses. A change is made to whatever is there."""
-        return _body(self._http.request(method, self.url(service) + path, json=body, headers={"If-Match": "*"}))
+        url, headers = self.url(service) + path, {"If-Match": "*"}
+        return _body(self._http.request(method, url, json=body, headers=headers, timeout=timeout))
 
     def send(self, service: str, path: str, data: bytes, kind: str) -> Any:
         """What an API answers to a file of media type `kind`; raises Refused when it refuses."""

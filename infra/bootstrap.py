@@ -34,13 +34,15 @@ from services.core.kafka import admin_client, ensure_topics
 from services.core.settings import Settings, settings
 from services.demand import events as demand_events
 from services.sync import topics as sync_topics
+from services.watch import topics as watch_topics
 
 SERVICES = Path(__file__).resolve().parents[1] / "services"
-WITH_DATABASE = ("catalog", "demand", "audit", "console")
+WITH_DATABASE = ("catalog", "demand", "sync", "audit", "watch", "console")
 TOPICS = (
     catalog_events.RESOURCES,
     catalog_events.IDENTITIES,
     catalog_events.LISTS,
+    catalog_events.CODE_LISTS,
     catalog_events.EVENTS,
     demand_events.GRANTS,
     demand_events.EVENTS,
@@ -52,10 +54,20 @@ TOPICS = (
     audit_topics.CHECKPOINTS,
     audit_topics.PROGRESS,
     audit_topics.EVENTS,
+    watch_topics.EVENTS,
     console_topics.EVENTS,
     sync_topics.RECEIPTS,
     sync_topics.ACCESS,
+    sync_topics.WAITING,
+    sync_topics.QUALITY,
+    sync_topics.ORDERS,
+    sync_topics.EVENTS,
+    sync_topics.REPLAYS,
 )
+
+# How far a group is behind is told by its next record (when it came, or that there is none): what groups read, the
+# watch must be able to read.
+WATCHED = sorted({"cdc.", "share.", "quarantine."} | {f"{topic.name.partition('.')[0]}." for topic in TOPICS})
 
 TOPIC, GROUP, TRANSACTION = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
 LITERAL, PREFIXED = ResourcePatternType.LITERAL, ResourcePatternType.PREFIXED
@@ -116,6 +128,8 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "share.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, WRITE),
         (TOPIC, "quarantine.", PREFIXED, CREATE),
+        # what is set aside is shown to people, and kept with what became of it
+        (TOPIC, "quarantine.", PREFIXED, READ),
         (GROUP, "sync.", PREFIXED, READ),
         (TRANSACTION, "sync-", PREFIXED, WRITE),
         (TRANSACTION, "sync-", PREFIXED, AclOperation.DESCRIBE),
@@ -125,6 +139,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.", PREFIXED, READ),
         (TOPIC, "quarantine.", PREFIXED, READ),
+        (TOPIC, "watch.", PREFIXED, READ),
         # the keys of changes and deliveries are hashed, so that a record can be traced
         (TOPIC, "cdc.", PREFIXED, READ),
         (TOPIC, "share.", PREFIXED, READ),
@@ -154,13 +169,19 @@ RULES: dict[str, list[Rule]] = {
         (TRANSACTION, "connect-", PREFIXED, ALL),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
     ],
+    "watch": [
+        (TOPIC, "*", LITERAL, AclOperation.DESCRIBE),
+        (GROUP, "*", LITERAL, AclOperation.DESCRIBE),
+        *((TOPIC, prefix, PREFIXED, READ) for prefix in WATCHED),
+        (GROUP, "watch.", PREFIXED, READ),
+    ],
 }
 
 
 def databases(here: Settings) -> None:
     """The exchange's database and the registry's, with a role for each service and a schema that is its own."""
     with _admin_connection(here, "postgres") as connection:
-        for role in (*WITH_DATABASE, "sync", "registry", "connect"):
+        for role in (*WITH_DATABASE, "registry", "connect"):
             password = here.secret(f"postgres_{role}_password")
             if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
                 connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
@@ -175,7 +196,7 @@ def databases(here: Settings) -> None:
                 ownership = sql.SQL("owner {}").format(sql.Identifier(owner)) if owner else sql.SQL("")
                 connection.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), ownership))
     with _admin_connection(here, here.postgres_database) as connection:
-        for role in (*WITH_DATABASE, "sync"):
+        for role in WITH_DATABASE:
             schema = sql.Identifier(role)
             connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(schema, schema))
 

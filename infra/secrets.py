@@ -15,8 +15,8 @@ from pathlib import Path
 
 from infra.files import write_atomically
 
-_DATABASE_ROLES = ("admin", "catalog", "demand", "sync", "audit", "console", "registry", "connect")
-_BROKER_USERS = ("admin", "controller", "catalog", "demand", "sync", "audit", "console", "connect")
+_DATABASE_ROLES = ("admin", "catalog", "demand", "sync", "audit", "watch", "console", "registry", "connect")
+_BROKER_USERS = ("admin", "controller", "catalog", "demand", "sync", "audit", "watch", "console", "connect")
 PASSWORDS = (
     *(f"postgres_{role}_password" for role in _DATABASE_ROLES),
     *(f"kafka_{user}_password" for user in _BROKER_USERS),

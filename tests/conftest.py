@@ -80,6 +80,10 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
         "TONGSHU_CDC_POLL_MILLISECONDS": "50",
         "TONGSHU_MOUNT_WATCH_SECONDS": "3",
         "TONGSHU_TRACKING_LOOK_SECONDS": "2",
+        "TONGSHU_WATCH_SAMPLE_SECONDS": "1",
+        "TONGSHU_WATCH_WINDOW_SECONDS": "6",
+        "TONGSHU_WATCH_FRESH_SECONDS": "1",
+        "TONGSHU_WATCH_ALERT_SECONDS": "2",
         # webhooks of tests are on this machine
         "TONGSHU_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }

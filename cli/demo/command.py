@@ -3,8 +3,9 @@
 Four sample departments; two resources catalogued and mounted, in a catalogue that twelve departments fill
 (`catalogue.yaml`); three grants with different items, masks and filters; a stream of changes on the sources; consumers
 that are plain Kafka clients. At the end each consumer's state is compared, row by row, with what its source says it
-must be, and each delivery with its manifest and its place in the audit log; then ten demands go through every path, a
-wrong record is objected to and corrected, and the figures of the month are told.
+must be, and each delivery with its manifest and its place in the audit log. Then rows that break a rule are set aside
+until they are corrected, ten demands go through every path, a wrong record is objected to and corrected, and the
+figures of the month are told.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from cli.demo.correction import FIGURES, NotClosed, correct, figures
 from cli.demo.correction import rate as rate_grant
 from cli.demo.grants import RESOURCES
 from cli.demo.proof import account, check_log
+from cli.demo.quality import NotKept, break_rules
 from cli.demo.stage import Running, catalogue, open_grants, percentile, server_of, settle
 from cli.demo.workload import Workload
 from cli.demo.world import DEPARTMENTS, Server, create
@@ -99,6 +101,7 @@ def run(exchange: Exchange, *, minutes: float, rate: float, seed: int, keep: boo
         verdict = _verdict(exchange, running, left)
         return (
             verdict
+            and _quality(exchange, server, running[2])
             and _channels(exchange, server)
             and _demands(exchange, keep=keep)
             and _correction(exchange, server, running)
@@ -186,6 +189,18 @@ def _correction(exchange: Exchange, server: Server, running: list[Running]) -> b
         if month[name]["value"] is not None
     )
     out.print(f"[green]✓[/] The month so far: {', '.join(shown)}; score {month['score']}")
+    return True
+
+
+def _quality(exchange: Exchange, server: Server, running: Running) -> bool:
+    """Rows that break a rule of their contract do not arrive before they are corrected."""
+    try:
+        with out.status("Breaking rules…"):
+            told = break_rules(exchange, server, running)
+    except NotKept as failure:
+        out.print(f"[red]✗[/] {failure}")
+        return False
+    out.print(f"[green]✓[/] {told}")
     return True
 
 

@@ -68,6 +68,29 @@ RESOURCES: dict[str, dict[str, Any]] = {
         "grade": "general",
         "update_cycle": "real_time",
         "items": _items(DEPARTMENTS[1]),
+        "rules": [
+            {
+                "id": "uscc",
+                "kind": "check_digit",
+                "items": ["uscc"],
+                "parameters": {"scheme": "uscc"},
+                "severity": "error",
+            },
+            {
+                "id": "capital",
+                "kind": "range",
+                "items": ["registered_capital"],
+                "parameters": {"min": 0},
+                "severity": "error",
+            },
+            {
+                "id": "representative",
+                "kind": "required",
+                "items": ["legal_representative"],
+                "parameters": {},
+                "severity": "warning",
+            },
+        ],
     },
 }
 MOUNTS = {"population": ("population", "person"), "enterprises": ("registry", "enterprise")}

@@ -38,6 +38,7 @@ PORTS = (
     "table",
     "rows",
     "audit",
+    "watch",
     "console",
     "sources",
 )

@@ -26,7 +26,7 @@ from infra.files import write_atomically
 
 # Postgres refuses to run as root; under root it becomes the first of these that the machine knows.
 _UNPRIVILEGED = ("postgres", "nobody")
-_WITH_OUTBOX = ("catalog", "demand", "tracking", "audit", "console")
+_WITH_OUTBOX = ("catalog", "demand", "tracking", "sync", "table", "audit", "watch", "console")
 _SERVICES = {
     "catalog": "services.catalog",
     "demand": "services.demand",
@@ -35,6 +35,7 @@ _SERVICES = {
     "table": "services.sync.table",
     "rows": "services.sync.rows",
     "audit": "services.audit",
+    "watch": "services.watch",
     "console": "services.console",
 }
 

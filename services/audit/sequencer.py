@@ -28,7 +28,7 @@ from services.audit.tiles import TilesBroken, TileStore
 from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
 from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, digest_of, leaf_hashes, open_note
 from services.core.avro import Codec, Registry, RegistryUnavailable, UnknownSchema, load
-from services.core.kafka import consumer, producer, read_to_end, state_consumer
+from services.core.kafka import OffsetSender, consumer, producer, read_to_end, state_consumer
 from services.core.settings import Settings
 
 log = structlog.get_logger()
@@ -102,6 +102,7 @@ class Sequencer:
         self._schema_of_entries = load(LOG.name)
         self._source: Consumer
         self._producer: Producer
+        self._offsets: OffsetSender
         self._turn: _Turn
         self._next = 0
         self._inputs: dict[tuple[str, int], Input] = {}
@@ -151,6 +152,7 @@ class Sequencer:
         self._producer.init_transactions(_TIMEOUT_SECONDS)
         self._take_up()
         self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic", fetch_wait_max_ms=50)
+        self._offsets = OffsetSender()
         self._inputs, self._discovered_at = {}, 0.0
         log.info("sealing", size=self._tiles.size)
         self.sealing, self._not_ready = True, None
@@ -166,6 +168,7 @@ class Sequencer:
                 self._settle_at_times()
         finally:
             self.sealing = self.busy = False
+            self._offsets.end()
             self._source.close()
         self._tiles.settle(self._next)
 
@@ -285,11 +288,12 @@ class Sequencer:
         for (topic, partition), end in ends.items():
             told = {"topic": topic, "partition": partition, "next": end, "sealed_at": now}
             self._produce(PROGRESS.name, f"{topic}/{partition}", self._progress.encode(told))
-        self._producer.send_offsets_to_transaction(
+        self._offsets.send(
+            self._producer,
             [TopicPartition(*where, end) for where, end in ends.items()],
             self._turn.member.consumer_group_metadata(),
             _TIMEOUT_SECONDS,
-        )
+        )()
         self._producer.commit_transaction(_TIMEOUT_SECONDS)
         self._tiles.write()
         self._tiles.publish(note)

@@ -13,7 +13,7 @@ from services.catalog.catalogue import Catalogue
 from services.catalog.drift import DriftWatch
 from services.catalog.events import Publisher
 from services.catalog.polling import Poller
-from services.catalog.publication import adopt, adopt_lists, make_findable
+from services.catalog.publication import adopt, adopt_lists, code_lists, make_findable
 from services.catalog.seed import plant
 from services.catalog.use import UseCount
 from services.catalog.watch import Watch
@@ -91,6 +91,9 @@ def main() -> None:
     app, catalogue = make_app(here)
     with catalogue.session() as session, session.begin():
         plant(session)
+        # told anew at every start: another day has other divisions
+        for name, codes in code_lists(session).items():
+            catalogue.publisher.code_list(session, name, codes)
     adopt(catalogue)
     adopt_lists(catalogue)
     make_findable(catalogue.session)

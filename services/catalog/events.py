@@ -1,15 +1,15 @@
 """What the catalogue tells the others: the state of resources and of API tokens, and what happened.
 
 `catalog.resources` (compacted) holds every resource in force, in full; a withdrawn one is a tombstone.
-`catalog.lists` (compacted) holds every line of the power, service item and data lists, `catalog.identities` (compacted)
-who may call the APIs. `catalog.events` tells every step; what it says of a register (departments, systems, categories)
-is enough to build that register again. What is not published is in none of them: an event of a draft says that there is
-one, never what it says.
+`catalog.lists` (compacted) holds every line of the power, service item and data lists, `catalog.code_lists` (compacted)
+the codes of every code list, `catalog.identities` (compacted) who may call the APIs. `catalog.events` tells every step;
+what it says of a register (departments, systems, categories) is enough to build that register again. What is not
+published is in none of them: an event of a draft says that there is one, never what it says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from services.core.kafka import Topic
 RESOURCES = Topic("catalog.resources", compacted=True)
 IDENTITIES = Topic("catalog.identities", compacted=True)
 LISTS = Topic("catalog.lists", compacted=True)
+CODE_LISTS = Topic("catalog.code_lists", compacted=True)
 EVENTS = Topic("catalog.events")
 SOURCE = "/tongshu/catalog"
 
@@ -34,6 +35,7 @@ class Publisher:
     def __init__(self, registry: Registry) -> None:
         self._resources, self._events = Codec(registry, RESOURCES.name), Codec(registry, EVENTS.name)
         self._identities, self._lists = Codec(registry, IDENTITIES.name), Codec(registry, LISTS.name)
+        self._code_lists = Codec(registry, CODE_LISTS.name)
 
     def resource(self, session: Session, resource: PublishedResource, event: str) -> None:
         """The full state of a resource that is in force."""
@@ -55,6 +57,11 @@ class Publisher:
             "revoked": token.revoked_at is not None,
         }
         self._emit(session, IDENTITIES, token.id, self._identities.encode(state), event)
+
+    def code_list(self, session: Session, name: str, codes: Collection[str]) -> None:
+        """The codes of a list, as rules check them."""
+        state = {"name": name, "codes": sorted(codes), "told_at": datetime.now(UTC)}
+        self._emit(session, CODE_LISTS, name, self._code_lists.encode(state), "code_list")
 
     def identity_gone(self, session: Session, token_id: str, event: str) -> None:
         """The token opens nothing any more, and nobody has to remember it."""

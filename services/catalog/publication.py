@@ -215,6 +215,10 @@ def draft_of(resource: store.Resource) -> Terms:
     return terms_of(resource.draft)
 
 
+DIVISIONS = "GB/T 2260"
+"""The code list that the divisions of today are."""
+
+
 def code_lists(session: Session) -> dict[str, frozenset[str]]:
     """The codes of every list; the divisions of today are one of them."""
     found = {row.name: frozenset(row.entries) for row in session.scalars(select(store.CodeList))}
@@ -222,7 +226,7 @@ def code_lists(session: Session) -> dict[str, frozenset[str]]:
     current = select(store.Division.code).where(
         store.Division.valid_from <= day, or_(store.Division.valid_to.is_(None), store.Division.valid_to > day)
     )
-    return {"GB/T 2260": frozenset(session.scalars(current)), **found}
+    return {DIVISIONS: frozenset(session.scalars(current)), **found}
 
 
 def rule_defects(terms: Terms, lists: quality.CodeLists) -> list[Defect]:

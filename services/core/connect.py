@@ -22,12 +22,28 @@ class ConnectRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task of a connector: its state, the worker that runs it, and why it has failed, if it has."""
+
+    id: int
+    state: str
+    worker: str
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How a connector is: its own state, whether it and its tasks run, and why it or a task has failed, if one has."""
+    """How a connector is: its own state, whether it and its tasks run, and why it or a task has failed, if one has.
+
+    `kind` is `source` or `sink`, `worker` the one that runs the connector itself.
+    """
 
     state: str
     running: bool
     failure: str | None
+    kind: str = "source"
+    worker: str = ""
+    tasks: tuple[Task, ...] = ()
 
 
 class Connect:
@@ -95,6 +111,9 @@ class Connect:
                 state=str(connector["state"]),
                 running=bool(tasks) and all(part["state"] == "RUNNING" for part in (connector, *tasks)),
                 failure=_cause(failed.get("trace", "")) if failed else None,
+                kind=str(told["status"].get("type", "source")),
+                worker=str(connector["worker_id"]),
+                tasks=tuple(_task(one) for one in tasks),
             )
         return found
 
@@ -148,6 +167,11 @@ def avro_converters(settings: Settings) -> dict[str, str]:
         ".apicurio.registry.headers.enabled": "false",
     }
     return {f"{side}.converter{name}": value for side in ("key", "value") for name, value in one.items()}
+
+
+def _task(told: Mapping[str, Any]) -> Task:
+    failure = _cause(told.get("trace", "")) if told["state"] == "FAILED" else None
+    return Task(id=int(told["id"]), state=str(told["state"]), worker=str(told["worker_id"]), failure=failure)
 
 
 def _message(answer: httpx.Response) -> str:

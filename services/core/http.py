@@ -12,14 +12,14 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from services.core import identity, problems
-from services.core.settings import Settings
+from services.core import identity, metrics, problems
+from services.core.settings import Settings, settings
 
 Check = Callable[[], str | None]
 
 
 def application(service: str, checks: Mapping[str, Check], version: str = "1", *, docs: bool = True) -> FastAPI:
-    """An app with `/healthz` (alive) and `/readyz` (ready, or 503 naming what is not).
+    """An app with `/healthz` (alive), `/readyz` (ready, or 503 naming what is not) and `/metrics`.
 
     A check answers None when all is well, else the reason. The app's OpenAPI says of every operation who may call it
     (`x-roles`) and that its errors are problem details. Without `docs` it has no page of FastAPI's that shows it.
@@ -28,6 +28,7 @@ def application(service: str, checks: Mapping[str, Check], version: str = "1", *
     app = FastAPI(title=f"Tongshu {service}", version=version, openapi_url=f"/api/{service}/v1/openapi.json", **shown)
     app.state.roles = {}
     problems.install(app)
+    metrics.install(app, settings())
 
     @app.get("/healthz", include_in_schema=False)
     def alive() -> dict[str, str]:
@@ -74,6 +75,7 @@ def include(app: FastAPI, router: APIRouter, prefix: str) -> None:
         allowed = identity.roles_of(route) if isinstance(route, APIRoute) else None
         if not isinstance(route, APIRoute) or allowed is None:
             raise RuntimeError(f"{getattr(route, 'path', route)} does not say who may call it")
+        metrics.name(route, prefix + route.path_format)
         for method in route.methods or ():
             app.state.roles[prefix + route.path_format, method.lower()] = allowed
     app.include_router(router, prefix=prefix)

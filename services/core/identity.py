@@ -136,6 +136,7 @@ def known(state: Callable[[str], Mapping[str, Any] | None]) -> Find:
 def install(app: FastAPI, find: Find, denied: Callable[[Viewer, str], None] | None = None) -> None:
     """Make `app` recognise tokens by `find`; `denied` is told who was refused, and what (method and path)."""
     app.state.find_token, app.state.denied = find, denied
+    app.state.admit_to_metrics = May(frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}))
 
 
 def _viewer(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Viewer:

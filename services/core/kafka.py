@@ -8,7 +8,9 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -93,6 +95,43 @@ def producer(settings: Settings, user: str, **more: Any) -> Producer:
     """A producer whose records are placed as Kafka's Java clients would place them."""
     defaults = {"enable_idempotence": True, "linger_ms": 0, "partitioner": "murmur2_random", "compression_type": "lz4"}
     return Producer(client_config(settings, user, **(defaults | more)))
+
+
+class OffsetSender:
+    """Sends offsets to transactions, from a thread of its own.
+
+    librdkafka's call may ignore its timeout and never end (confluentinc/librdkafka #5456). Whoever waits for it is told
+    so in time, and goes on with another producer and another of these; `end` lets the thread go once it is free.
+    """
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
+        threading.Thread(target=self._run, name="offsets", daemon=True).start()
+
+    def send(self, producer: Producer, offsets: list[TopicPartition], group: Any, seconds: float) -> Callable[[], None]:
+        """Send them; what is returned waits until they are, and raises KafkaException when they could not be."""
+        sent: Future[None] = Future()
+        self._asked.put((sent, lambda: producer.send_offsets_to_transaction(offsets, group, seconds)))
+
+        def wait() -> None:
+            try:
+                sent.result(seconds + 1)
+            except TimeoutError as error:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "offsets were not sent in time")) from error
+
+        return wait
+
+    def end(self) -> None:
+        self._asked.put(None)
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            sent, call = asked
+            try:
+                call()
+                sent.set_result(None)
+            except Exception as failure:  # noqa: BLE001 - it is whoever waits that must know
+                sent.set_exception(failure)
 
 
 def ensure_topics(admin: AdminClient, topics: Iterable[Topic], replication_factor: int) -> None:

@@ -188,7 +188,8 @@ def _pattern(items: tuple[str, ...], types: Types, parameters: Parameters, lists
     return holds, Words(f"does not fit {text}", f"不符合格式 {text}")
 
 
-def _bound(value: Any, kind: str) -> Any:
+def bound(value: Any, kind: str) -> Any:
+    """The least or most value of a range over items of type `kind`; raises RuleError."""
     try:
         if isinstance(value, bool):
             raise ValueError
@@ -209,7 +210,7 @@ def _bound(value: Any, kind: str) -> Any:
 
 def _range(items: tuple[str, ...], types: Types, parameters: Parameters, lists: CodeLists) -> Made:
     item = _one(items, types, *_ORDERED)
-    bounds = {name: _bound(parameters.pop(name), types[item]) for name in ("min", "max") if name in parameters}
+    bounds = {name: bound(parameters.pop(name), types[item]) for name in ("min", "max") if name in parameters}
     if not bounds:
         raise RuleError(Words("needs min or max", "至少给出 min 或 max"))
     least, most = bounds.get("min"), bounds.get("max")

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     audit_url: str = "http://127.0.0.1:8004"
     table_url: str = "http://127.0.0.1:8005"
     rows_url: str = "http://127.0.0.1:8006"
-    watch_url: str = Field(default="", description="Where the watch of the exchange is; empty: there is none.")
+    watch_url: str = "http://127.0.0.1:8007"
     secrets: Path = Path("/run/secrets")
 
     place_title: str = Field(default="政务数据共享目录", description="What the catalogue is called in exports.")
@@ -148,6 +148,28 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="How far sealing may be behind before deliveries stop and wait for it."
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
+
+    replays_per_day: int = Field(default=24, description="How often a grant may be delivered again within 24 hours.")
+    reconcile_hours: float = Field(
+        default=24.0, ge=0, description="How often each grant is reconciled with its source; 0: only when asked for."
+    )
+    reconcile_heals: bool = Field(
+        default=True, description="Whether differences that are found by the clock are healed at once."
+    )
+
+    metrics_networks: str = Field(
+        default="", description="Networks from which /metrics needs no token: CIDR blocks between commas."
+    )
+    watch_sample_seconds: float = Field(default=3.0, gt=0, description="How often the watch looks at every group.")
+    watch_window_seconds: float = Field(
+        default=60.0, gt=0, description="Over how long the watch judges a group; a group that stands is told after it."
+    )
+    watch_fresh_seconds: float = Field(
+        default=5.0, ge=0, description="Up to which age of the oldest record a lag that stays is no warning."
+    )
+    watch_alert_seconds: float = Field(
+        default=120.0, ge=0, description="How long what is wrong must last before the watch alerts of it; and be over."
+    )
 
     rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
     rows_per_day: int = Field(

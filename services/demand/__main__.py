@@ -11,17 +11,19 @@ from sqlalchemy.orm import Session
 
 from services.core import db, identity, telemetry
 from services.core.avro import Codec, Registry
+from services.core.following import Apply, Follower
 from services.core.http import application, serve
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
 from services.core.kafka import StateView, admin_client, consumer, state_consumer
+from services.core.metrics import collect
 from services.core.settings import Settings, settings
 from services.demand import api, demand_store, registers, timekeeping
 from services.demand.broker import Broker
 from services.demand.demands import Demands
 from services.demand.events import Publisher
-from services.demand.following import Apply, Follower
 from services.demand.fulfilment import Fulfilment
+from services.demand.metrics import OpenClocks
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
 from services.demand.sending import Sender
@@ -90,6 +92,7 @@ def main() -> None:
         "demands": lambda: fulfilment.failure,
         "watches": lambda: ended(watches),
     }
+    collect(OpenClocks(sessions))
     app = application("demand", checks)
     app.state.keys = Keys(sessions, demand_store.idempotency)
     # an attempt that was refused is told in a transaction of its own: the one it was made in is rolled back
@@ -108,7 +111,10 @@ def main() -> None:
 
 
 def _follower(here: Settings, sessions: Callable[[], Session], topic: str, apply: Apply) -> Follower:
-    return Follower(lambda: consumer(here, "demand", f"demand.{topic}", fetch_wait_max_ms=50), topic, sessions, apply)
+    return Follower(
+        lambda: consumer(here, "demand", f"demand.{topic}", fetch_wait_max_ms=50),
+        [topic], demand_store.positions, sessions, apply,
+    )  # fmt: skip
 
 
 def _registers(registry: Registry, publisher: Publisher) -> Apply:

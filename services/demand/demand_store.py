@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from services.core.following import positions_table
 from services.core.idempotency import idempotency_table
 from services.demand.store import Base
 
@@ -178,13 +179,7 @@ class DepartmentName(Base):
     name_en: Mapped[str] = mapped_column(Text)
 
 
-class Position(Base):
-    """How far a partition has been read; written in the transaction that keeps what was read from it."""
-
-    __tablename__ = "positions"
-    topic: Mapped[str] = mapped_column(String(200), primary_key=True)
-    partition: Mapped[int] = mapped_column(Integer, primary_key=True)
-    following: Mapped[int] = mapped_column(BigInteger)
+positions = positions_table(Base.metadata)
 
 
 # -- notices ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,11 @@ DELIVERIES = Topic("sync.deliveries")
 PROGRESS = Topic("sync.progress", compacted=True)
 RECEIPTS = Topic("sync.receipts")
 ACCESS = Topic("sync.access")
+WAITING = Topic("sync.waiting", compacted=True)
+QUALITY = Topic("sync.quality")
+ORDERS = Topic("sync.orders", compacted=True)
+EVENTS = Topic("sync.events")
+REPLAYS = Topic("sync.replays", compacted=True)
 
 
 def quarantine(resource: str) -> Topic:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from infra.embedded.scratch import scratch_database
 from services.core.db import sessions
+from services.core.following import keep_position, position
 from services.core.identity import Role, Viewer
 from services.core.problems import Problem
 from services.demand import cases, registers, timekeeping
@@ -25,7 +26,6 @@ from services.demand.cases import Desk, Given
 from services.demand.demands import Demands
 from services.demand.domain.demand import ENDED, GRANTED, Action, State
 from services.demand.events import Publisher
-from services.demand.following import keep_position, position
 from services.demand.fulfilment import Fulfilment
 
 # a Monday; no holiday for weeks after it
@@ -279,13 +279,13 @@ def test_a_batch_that_failed_is_taken_again(office: Office) -> None:
 
 def test_a_position_is_kept_with_what_was_read(office: Office) -> None:
     with office.session() as session:
-        keep_position(session, "some.topic", 0, 7)
+        keep_position(session, store.positions, "some.topic", 0, 7)
         session.rollback()
-        assert position(session, "some.topic", 0) == 0
-        keep_position(session, "some.topic", 0, 7)
-        keep_position(session, "some.topic", 0, 9)
+        assert position(session, store.positions, "some.topic", 0) == 0
+        keep_position(session, store.positions, "some.topic", 0, 7)
+        keep_position(session, store.positions, "some.topic", 0, 9)
         session.commit()
-        assert position(session, "some.topic", 0) == 9
+        assert position(session, store.positions, "some.topic", 0) == 9
 
 
 def test_a_contract_that_shrank_is_not_exceeded(office: Office) -> None:

@@ -34,7 +34,7 @@ from services.core.kafka import read_to_end
 from tests.conftest import Tongshu, exchange_of
 from tests.road.town import eventually
 
-SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit")
+SERVICES = ("catalog", "demand", "tracking", "sync", "table", "rows", "audit", "watch")
 PARTS = ("postgres", "redis", "kafka", "registry", "connect", *SERVICES)
 
 

@@ -30,6 +30,8 @@ def tongshu(tmp_path: Path) -> Tongshu:
         (["down"], 1, "no exchange"),
         (["status"], 1, "no exchange"),
         (["logs"], 1, "no exchange"),
+        (["lag"], 1, "no exchange"),
+        (["lag", "--for-ever"], 2, "--for-ever"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
@@ -43,7 +45,7 @@ def test_nonsense_is_said_back(tongshu: Tongshu, words: list[str], status: int, 
 
 def test_the_words_of_every_command_are_there(tongshu: Tongshu) -> None:
     told = tongshu.must("--help")
-    for command in ("up", "down", "status", "logs", "doctor", "demo", "test", "bench"):
+    for command in ("up", "down", "status", "logs", "lag", "doctor", "demo", "test", "bench"):
         assert command in told
         assert tongshu.must(command, "--help")
 

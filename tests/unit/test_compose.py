@@ -498,7 +498,7 @@ BREAKAGES: dict[str, tuple[Callable[[Compose], None], str]] = {
     "variable nobody reads": (service("redis", "environment", "REDIS_PASSWORD", value="x"), "nothing reads REDIS_PASS"),
     "variable of the shell": (service("postgres", "environment", "POSTGRES_USER", value="$USER"), "$USER would be"),
     "secret not given": (
-        service("sync", "secrets", value=["kafka_sync_password", "operator_token", "redis_password"]),
+        service("sync", "secrets", value=["postgres_sync_password", "kafka_sync_password", "operator_token"]),
         "sync reads pseudonym_key",
     ),
     "secret that is not read": (

@@ -207,7 +207,9 @@ def _events(topic: str) -> Input:
 INPUTS = (
     _events("catalog.events"),
     _events("demand.events"),
+    _events("sync.events"),
     _events("audit.events"),
+    _events("watch.events"),
     _events("console.events"),
     Input(
         topic="sync.deliveries", type="cn.tongshu.sync.delivered.v1", subject="grant", occurred_at="delivered_at",

@@ -67,6 +67,7 @@ def router(catalogue: Catalogue) -> APIRouter:
                 found.entries, found.revision = dict(form.entries), found.revision + 1
             session.flush()
             facts = {"entries": str(len(form.entries))}
+            catalogue.publisher.code_list(session, name, form.entries)
             catalogue.publisher.happened(session, "code_list_written", name, "", viewer.name, facts)
             response.headers["ETag"] = etag(found.revision)
             return CodeListOut.model_validate(found)

@@ -14,6 +14,7 @@ from services.catalog import store
 from services.catalog.api.forms import DivisionCode
 from services.catalog.catalogue import Catalogue, missing
 from services.catalog.domain.division import Span, defects, now_called
+from services.catalog.publication import DIVISIONS, code_lists
 from services.core.calendar import today
 from services.core.forms import Name, Strict
 from services.core.idempotency import IdempotentRoute
@@ -102,6 +103,7 @@ def router(catalogue: Catalogue) -> APIRouter:
                 session.execute(row.on_conflict_do_update(index_elements=["code", "valid_from"], set_=changed))
                 facts = {name: str(value or "") for name, value in one.model_dump(exclude={"code"}).items()}
                 catalogue.publisher.happened(session, "division_entered", one.code, "", viewer.name, facts)
+            catalogue.publisher.code_list(session, DIVISIONS, code_lists(session)[DIVISIONS])
         return form
 
     return routes

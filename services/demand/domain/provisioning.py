@@ -13,7 +13,7 @@ from enum import StrEnum
 USER_PREFIX = "dept."
 SHARE_PREFIX = "share."
 # Users of the exchange itself: what they may do is not the grants' matter.
-OWN_USERS = frozenset({"admin", "controller", "catalog", "demand", "sync", "audit", "connect", "console"})
+OWN_USERS = frozenset({"admin", "controller", "catalog", "demand", "sync", "audit", "connect", "watch", "console"})
 MECHANISM = "SCRAM_SHA_512"
 
 

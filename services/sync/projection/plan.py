@@ -56,6 +56,29 @@ class Plan:
     value_schema: dict[str, Any]
 
 
+class Columns:
+    """The columns in which changes written with the Avro schema `writer` hold a resource's items."""
+
+    def __init__(self, writer: Mapping[str, Any], resource: Mapping[str, Any]) -> None:
+        """Raises NotAnEnvelope."""
+        self._columns = _row_columns(writer)
+        self.types = {item["name"]: str(item["type"]) for item in resource["items"]}
+        # columns are a table's; who writes changes by the contract calls the fields of a row as the items are called
+        of_table = resource["mount"].get("kind", "table") == "table"
+        self._fields = {item["name"]: item["column"] if of_table else item["name"] for item in resource["items"]}
+
+    def column(self, item: str) -> Column:
+        """Where `item` is and how it is read. Raises NotAnEnvelope where no change holds it."""
+        kind = self.types[item]
+        return Column(item, self._fields[item], kind, values.reader(kind, self.written(item)))
+
+    def written(self, item: str) -> Any:
+        """The Avro schema of the column of `item`, without the null branch. Raises NotAnEnvelope."""
+        if self._fields[item] not in self._columns:
+            raise NotAnEnvelope(f"the change has no column {self._fields[item]!r}")
+        return self._columns[self._fields[item]]
+
+
 def grant_secret(master: bytes, grant: str) -> bytes:
     """The key of a grant's pseudonyms, so that no two departments can join by them."""
     return hmac.new(master, grant.encode(), sha256).digest()
@@ -69,28 +92,18 @@ def compile_plan(
     Raises NotAnEnvelope, and MaskError or FilterError when the grant does not fit the resource (which the demand side
     refuses; this is the second lock).
     """
-    columns = _row_columns(writer)
+    columns = Columns(writer, resource)
     items = {item["name"]: item for item in resource["items"]}
-    # columns are a table's; who writes changes by the contract calls the fields of a row as the items are called
-    of_table = resource["mount"].get("kind", "table") == "table"
-    fields_of = {name: item["column"] if of_table else name for name, item in items.items()}
     granted = {one["name"]: json.loads(one["mask"]) if one["mask"] else None for one in grant["items"]}
     if unknown := sorted(set(granted) - set(items)):
         raise NotAnEnvelope(f"the contract has no item {', '.join(unknown)}")
 
-    def column(name: str) -> Column:
-        field = fields_of[name]
-        if field not in columns:
-            raise NotAnEnvelope(f"the change has no column {field!r}")
-        kind = items[name]["type"]
-        return Column(name, field, kind, values.reader(kind, columns[field]))
-
     def showing(name: str, said: Mapping[str, Any] | None) -> Shown:
-        return Shown(column(name), masks.parse(said) if said else None, said)
+        return Shown(columns.column(name), masks.parse(said) if said else None, said)
 
     def type_of(name: str, mask: masks.Mask | None) -> Any:
         kind = items[name]["type"]
-        return values.share_type(mask.result_type(kind) if mask else kind, columns[fields_of[name]])
+        return values.share_type(mask.result_type(kind) if mask else kind, columns.written(name))
 
     # A masked key would not tell rows apart, so a key that is not shown in clear is a pseudonym.
     hidden = {"kind": "pseudonym"}
@@ -119,7 +132,7 @@ def compile_plan(
         secret=grant_secret(master, grant["id"]),
         shown=shown,
         key=key,
-        filtered=[column(name) for name in sorted(row_filter.items())] if row_filter else [],
+        filtered=[columns.column(name) for name in sorted(row_filter.items())] if row_filter else [],
         row_filter=row_filter,
         key_schema=_named(grant, "Key", "Key of a record; what is not granted in clear is a pseudonym.", keys),
         value_schema=_change_schema(grant, fields),

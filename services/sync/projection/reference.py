@@ -44,7 +44,25 @@ def committed_at(envelope: Mapping[str, Any]) -> datetime:
     return _EPOCH + timedelta(microseconds=micros if micros is not None else source["ts_ms"] * 1_000)
 
 
-def project(plan: Plan, envelope: Mapping[str, Any], *, catching_up: bool = False) -> Iterator[Projected]:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a change beside what it says.
+
+    `held` says whether the consumer has the row from before, where that does not follow from the row before; with
+    `unsure` it may lack it. A row that is `hidden` counts as out of sight.
+    """
+
+    held: bool | None = None
+    unsure: bool = False
+    hidden: bool = False
+
+
+NOTHING_MORE = Known()
+
+
+def project(
+    plan: Plan, envelope: Mapping[str, Any], *, catching_up: bool = False, known: Known = NOTHING_MORE
+) -> Iterator[Projected]:
     """What the plan's grant sees of a decoded change, in order of delivery.
 
     `catching_up` reads changes that may have been compacted: every row in sight is then delivered, as a read.
@@ -56,14 +74,14 @@ def project(plan: Plan, envelope: Mapping[str, Any], *, catching_up: bool = Fals
     if (op == "d") != (after is None) or (op == "d" and before is None):
         # taken for nothing in sight, it would leave consumers a row that is gone, or one that is out of date
         raise UnknownOperation(f"operation {op!r} with the rows of another")
-    was_seen = before is not None and _in_sight(plan, before, None)
-    is_seen = after is not None and _in_sight(plan, after, before)
+    was_seen = (before is not None and sees(plan, before)) if known.held is None else known.held
+    is_seen = after is not None and not known.hidden and sees(plan, after, before)
     if is_seen:
         if catching_up or op == "r":
             seen_as = "r"
         elif not was_seen:
             seen_as = "c"
-        elif _same(plan, before, after):
+        elif known.held is None and not known.unsure and _same(plan, before, after):
             return
         else:
             seen_as = "u"
@@ -74,7 +92,11 @@ def project(plan: Plan, envelope: Mapping[str, Any], *, catching_up: bool = Fals
         yield Projected("tombstone", key, None)
 
 
-def _read(column: Column, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Any:
+def read(column: Column, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> Any:
+    """The value of a column, None where there is none; taken from the row before where an update did not touch it.
+
+    Raises WrongType and UnavailableValue.
+    """
     value = row[column.column]
     if value == UNAVAILABLE:
         value = before[column.column] if before is not None else UNAVAILABLE
@@ -83,10 +105,11 @@ def _read(column: Column, row: Mapping[str, Any], before: Mapping[str, Any] | No
     return None if value is None else column.read(value)
 
 
-def _in_sight(plan: Plan, row: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+def sees(plan: Plan, row: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> bool:
+    """Whether the row is in the grant's sight; raises as `read`."""
     if plan.row_filter is None:
         return True
-    return plan.row_filter.matches({column.item: _read(column, row, before) for column in plan.filtered})
+    return plan.row_filter.matches({column.item: read(column, row, before) for column in plan.filtered})
 
 
 def _same(plan: Plan, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -98,11 +121,11 @@ def _show(one: Shown, value: Any, secret: bytes) -> Any:
 
 
 def _key(plan: Plan, row: Mapping[str, Any]) -> dict[str, Any]:
-    return {one.source.item: _show(one, _read(one.source, row, None), plan.secret) for one in plan.key}
+    return {one.source.item: _show(one, read(one.source, row, None), plan.secret) for one in plan.key}
 
 
 def _row(plan: Plan, after: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {one.source.item: _show(one, _read(one.source, after, before), plan.secret) for one in plan.shown}
+    return {one.source.item: _show(one, read(one.source, after, before), plan.secret) for one in plan.shown}
 
 
 def _change(plan: Plan, envelope: Mapping[str, Any], op: str, row: dict[str, Any] | None) -> dict[str, Any]:

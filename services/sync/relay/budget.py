@@ -83,9 +83,13 @@ class SealingBudget:
             self._unsealed.delivered(offset, now)
         self._acknowledged.clear()
 
+    def behind(self) -> float:
+        """How long the oldest manifest waits to be sealed, in seconds."""
+        return self._unsealed.behind(time.monotonic())
+
     def exceeded(self) -> str | None:
         """Why nothing may be delivered just now; None when it may."""
-        behind = self._unsealed.behind(time.monotonic())
+        behind = self.behind()
         if behind <= self._budget:
             return None
         return (

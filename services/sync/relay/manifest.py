@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hmac
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from confluent_kafka import KafkaError
@@ -14,8 +16,21 @@ from services.core import merkle
 from services.sync.projection.native import root
 from services.sync.relay.placing import partition_of
 
+_WIRE_HEADER = 5
+_DIGEST_BYTES = 16
 # in the order in which the native engine counts them
 _COUNTED = {"c": "create", "u": "update", "d": "delete", "r": "read", "tombstone": "tombstone"}
+
+
+def key_digest(secret: bytes, key: bytes) -> bytes:
+    """Stands for a key of a share topic, by the grant's secret: of its bytes without the schema's id."""
+    return hmac.new(secret, key[_WIRE_HEADER:], sha256).digest()[:_DIGEST_BYTES]
+
+
+def op_of(value: bytes | None) -> str:
+    """The operation of a record of a share topic, which is its first field: a text of one letter."""
+    return "tombstone" if value is None else chr(value[_WIRE_HEADER + 1])
+
 
 Message = dict[str, Any]
 """As `Producer.produce_batch` takes it."""
@@ -67,6 +82,7 @@ class Tally:
     latency_min_us: int = -1
     latency_max_us: int = -1
     records: int = 0
+    replay: str = ""
     size: int = 0
     parts: dict[int, Part] = field(default_factory=dict)
     _sources: dict[tuple[str, int], _Range] = field(default_factory=dict)
@@ -107,6 +123,14 @@ class Tally:
                 part.leaves += outcomes.leaves(place, number)
                 self.records += len(messages)
 
+    def keep_only(self, secret: bytes, keys: Container[bytes]) -> None:
+        """Leave out the records whose keys (`key_digest`) are not among `keys`."""
+        parts, self.parts, self.records, self.size = self.parts, {}, 0, 0
+        self.counts = dict.fromkeys(_COUNTED.values(), 0)
+        for message in (one for part in parts.values() for one in part.messages):
+            if key_digest(secret, message["key"]) in keys:
+                self.add(op_of(message["value"]), message["key"], message["value"], None)
+
     def _took(self, least_us: int, most_us: int) -> None:
         self.latency_min_us = least_us if self.latency_min_us < 0 else min(self.latency_min_us, least_us)
         self.latency_max_us = max(self.latency_max_us, most_us)
@@ -134,6 +158,7 @@ class Tally:
             "latency_max_us": self.latency_max_us,
             "root": root(b"".join(part.leaves for _, part in parts)),
             "delivered_at": now,
+            "replay": self.replay,
         }
 
 

@@ -22,6 +22,11 @@ class Route:
     grants: tuple[State, ...]
 
     @property
+    def has_rules(self) -> bool:
+        """Whether the contract says what rows must be like."""
+        return bool(self.resource["rules"])
+
+    @property
     def is_filled(self) -> bool:
         """Whether the topic is filled from outside, and not by a connector."""
         return str(self.resource["mount"].get("kind", "table")) != "table"

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, Message
+from prometheus_client import Counter
 
 from services.core.avro import Codec, Registry, RegistryUnavailable
 from services.core.kafka import producer
@@ -25,6 +26,8 @@ from services.core.settings import Settings
 from services.sync.topics import ACCESS
 
 log = structlog.get_logger()
+
+LOOKUPS = Counter("tongshu_rows_lookups", "Calls of the row API by their outcome.", ("outcome",))
 
 _TELL_SECONDS = 0.1
 _LONGEST_UNTOLD_SECONDS = 5.0
@@ -159,6 +162,8 @@ class Access:
         }
         self._producer.produce(ACCESS.name, key=grant or "", value=self._codec.encode(value), on_delivery=self._told)
         self._sequence += 1
+        for outcome in Outcome:
+            LOOKUPS.labels(outcome).inc(sum(call[2] == outcome for call in calls))
 
     def _told(self, error: KafkaError | None, _: Message) -> None:
         if error is None:

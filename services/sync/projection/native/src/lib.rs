@@ -5,6 +5,7 @@
 
 mod avro;
 mod filter;
+mod judge;
 mod mask;
 mod merkle;
 mod plan;
@@ -13,6 +14,7 @@ mod repeats;
 mod value;
 mod walk;
 
+use judge::Rules;
 use plan::Plan;
 use project::{Asked, Outcome, Run};
 use pyo3::create_exception;
@@ -30,6 +32,13 @@ type MarkParts = (i64, i64, String, i64);
 #[pyclass(frozen)]
 struct Projection {
     plan: Plan,
+}
+
+/// A contract's rules for changes of a writer's schema; made from JSON (see `native.py`).
+#[pyclass(frozen)]
+struct Judge {
+    plan: Plan,
+    rules: Rules,
 }
 
 /// What a run has made, grant by grant.
@@ -63,6 +72,35 @@ impl Projection {
         let asked = Asked { start, mark, now_us, catching_up, leaves };
         let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
         Outcomes { run: py.detach(|| project::run(&self.plan, &bytes, asked)) }
+    }
+}
+
+#[pymethods]
+impl Judge {
+    #[new]
+    fn new(plan: &str) -> PyResult<Self> {
+        let json: serde_json::Value =
+            serde_json::from_str(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let plan = Plan::of(&json).map_err(Unsupported::new_err)?;
+        let rules = Rules::of(&json, &plan).map_err(Unsupported::new_err)?;
+        Ok(Self { plan, rules })
+    }
+
+    /// Judge `changes` (wire format) from number `start` on: the number of the first that needs a second look, how many
+    /// rows were judged before it, and the mark there. Without a mark as a lane does.
+    fn run(
+        &self,
+        py: Python<'_>,
+        changes: Vec<Bound<'_, PyBytes>>,
+        start: usize,
+        mark: Option<MarkParts>,
+        today: i64,
+    ) -> (usize, u64, Option<MarkParts>) {
+        let mark = mark.map(|(committed, lsn, ops, until_us)| Mark { committed, lsn, ops: Ops::of(&ops), until_us });
+        let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
+        let judged = py.detach(|| judge::judge(&self.plan, &self.rules, &bytes, judge::Asked { start, mark, today }));
+        let mark = judged.mark.map(|mark| (mark.committed, mark.lsn, mark.ops.text(), mark.until_us));
+        (judged.stopped_at, judged.rows, mark)
     }
 }
 
@@ -147,6 +185,7 @@ fn root<'py>(py: Python<'py>, leaves: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
 fn tongshu_projection(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("Unsupported", module.py().get_type::<Unsupported>())?;
     module.add_class::<Projection>()?;
+    module.add_class::<Judge>()?;
     module.add_class::<Outcomes>()?;
     module.add_function(wrap_pyfunction!(root, module)?)
 }

@@ -93,9 +93,15 @@ pub struct Plan {
     pub row: Vec<Field>,
     pub source: Vec<(Origin, Field)>,
     pub grants: Vec<Grant>,
+    columns: Vec<(String, Json)>,
 }
 
 impl Plan {
+    /// Where a column is and how it is spelt.
+    pub fn column(&self, json: &Json) -> Result<Column, String> {
+        Column::of(json, &self.columns)
+    }
+
     pub fn of(json: &Json) -> Result<Self, String> {
         let mut schema = Schema::default();
         let root = schema.node(&json["writer"], "")?;
@@ -137,7 +143,7 @@ impl Plan {
         let grants = grants.iter().map(|grant| Grant::of(grant, &columns, &row, system)).collect::<Result<_, _>>()?;
         let most_bytes = json["most_bytes"].as_u64().ok_or("a plan without a longest change")?;
         let (head, most_bytes) = (head(&json["schema_id"])?, most_bytes.min(u64::from(u32::MAX - 1)) as usize);
-        Ok(Self { head, most_bytes, parts, row, source, grants, schema })
+        Ok(Self { head, most_bytes, parts, row, source, grants, schema, columns })
     }
 }
 

@@ -1,4 +1,4 @@
-"""The relay's API, `/api/sync/v1`: how a grant is served just now."""
+"""How a grant is served just now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ServingOut(BaseModel):
 
 def router(relays: Sequence[Relay]) -> APIRouter:
     """The routes over `relays`, of which one serves a grant."""
-    routes = APIRouter(prefix="/api/sync/v1")
+    routes = APIRouter(tags=["grants"])
 
     @routes.get("/grants/{grant_id}")
     def read_serving(grant_id: str, viewer: Viewer = may(Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR)) -> ServingOut:

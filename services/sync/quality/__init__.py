@@ -1,0 +1,1 @@
+"""Quality on the stream: rows that break a rule of their contract wait, and how good the data is."""

@@ -1,0 +1,323 @@
+"""The sides of a reconciliation: the source by its change topic, the share topic, and the department's table.
+
+The source itself is not touched. Its state is what its compacted change topic says, projected for the grant as the
+relay would for a grant that is new. All sides are read as the fields of a binary COPY row, so that the same row has the
+same bytes everywhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+from psycopg import sql
+
+from services.core.avro import NotAvro, Registry, UnknownSchema, wire_schema_id
+from services.core.kafka import read_to_end, state_consumer
+from services.core.masks import MaskError
+from services.core.rowfilter import FilterError
+from services.core.settings import Settings
+from services.sync.projection import native
+from services.sync.projection.plan import NotAnEnvelope, compile_plan, grant_secret
+from services.sync.projection.reference import UnavailableValue, UnknownOperation, project
+from services.sync.projection.values import WrongType
+from services.sync.reconcile.states import Row
+from services.sync.relay.inspection import Inspection
+from services.sync.relay.manifest import key_digest
+from services.sync.relay.routes import Route
+from services.sync.table.copying import HEADER, Key, Value, compile_key, compile_value
+from services.sync.table.layout import Layout, layout, row_schema
+
+State = Mapping[str, Any]
+Record = tuple[bytes, bytes | None]
+Wanted = Callable[[bytes], bool]
+_BATCH = 2_000
+_DIGEST_BYTES = 16
+_COUNT = struct.Struct(">h")
+_LENGTH = struct.Struct(">i")
+_REFUSED = (
+    NotAnEnvelope, UnavailableValue, UnknownOperation, WrongType, MaskError, FilterError, KeyError, TypeError,
+    ValueError, OverflowError, NotAvro, UnknownSchema,
+)  # fmt: skip
+
+
+class Digests:
+    """What stands for keys and rows of one grant: keyed, so that nobody finds out by trying what they say."""
+
+    def __init__(self, registry: Registry, grant: State, master: bytes) -> None:
+        self._registry, self._grant = registry, grant
+        self.secret = grant_secret(master, grant["id"])
+        self._compiled: dict[tuple[int, int | None], tuple[Key, Value]] = {}
+        self.layout: Layout | None = None
+
+    def of(self, fields: bytes) -> bytes:
+        return hmac.new(self.secret, fields, sha256).digest()[:_DIGEST_BYTES]
+
+    def record(self, record: Record) -> tuple[bytes, Row | None]:
+        """Key and row of a record of the share topic; None for one that ends its row. Raises NotAvro."""
+        key, value = record
+        read_key, read_value = self._readers(key, value)
+        digest = self.of(read_key(key))
+        if value is None:
+            return digest, None
+        _, row, _ = read_value(value)
+        return digest, None if row is None else Row(self.of(row), key_digest(self.secret, key))
+
+    def _readers(self, key: bytes, value: bytes | None) -> tuple[Key, Value]:
+        ids = wire_schema_id(key), None if value is None else wire_schema_id(value)
+        if ids not in self._compiled:
+            key_schema = self._registry.schema(ids[0])
+            subject = f"{self._grant['topic']}-value"
+            value_schema = self._registry.schema(ids[1]) if ids[1] else self._registry.latest(subject) or {}
+            made = layout(key_schema, row_schema(value_schema), self._grant)
+            self._compiled[ids] = compile_key(key_schema, made), compile_value(value_schema, made)
+            if ids[1]:
+                self.layout = made
+        return self._compiled[ids]
+
+
+class Side:
+    """Rows of a topic by key, kept up with its end; `positions` are the offsets after the last record of each."""
+
+    def __init__(self, consumer: Consumer, topic: str, wanted: Wanted) -> None:
+        self.rows: dict[bytes, Row | None] = {}
+        self._consumer, self._wanted = consumer, wanted
+        partitions = consumer.list_topics(topic, 30).topics[topic].partitions
+        self.positions = {(topic, partition): 0 for partition in partitions}
+
+    def messages(self) -> Iterator[list[Any]]:
+        """What has come since, up to the end of now, in batches. Raises KafkaException."""
+        begin = [TopicPartition(*where, max(0, offset)) for where, offset in self.positions.items()]
+        self._consumer.assign(begin)
+        batch: list[Any] = []
+        for message in read_to_end(self._consumer, len(begin)):
+            self.positions[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0) + 1
+            batch.append(message)
+            if len(batch) == _BATCH:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+    def put(self, digest: bytes, row: Row | None) -> None:
+        if not self._wanted(digest):
+            return
+        if row is None:
+            self.rows.pop(digest, None)
+        else:
+            self.rows[digest] = row
+
+    def wait(self, digest: bytes) -> None:
+        """Nothing can be said of this key: its row is set aside."""
+        if self._wanted(digest):
+            self.rows[digest] = None
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+class ShareTopic(Side):
+    """What the department's client can read."""
+
+    def __init__(self, settings: Settings, grant: State, digests: Digests, wanted: Wanted) -> None:
+        super().__init__(state_consumer(settings, "sync", "sync.reconcile"), grant["topic"], wanted)
+        self._digests = digests
+
+    def catch_up(self) -> None:
+        for batch in self.messages():
+            for message in batch:
+                digest, row = self._digests.record((message.key() or b"", message.value()))
+                place = (int(message.partition() or 0), int(message.offset() or 0))
+                self.put(digest, replace(row, place=place) if row is not None else None)
+
+
+class ChangeTopic(Side):
+    """What the source says, projected for the grant."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        inspection: Inspection,
+        route: Route,
+        digests: Digests,
+        wanted: Wanted,
+    ) -> None:
+        isolation = "read_committed" if route.is_filled else "read_uncommitted"
+        reader = state_consumer(settings, "sync", "sync.reconcile", isolation_level=isolation)
+        super().__init__(reader, route.resource["mount"]["topic"], wanted)
+        self._registry, self._inspection, self._route, self._digests = registry, inspection, route, digests
+        self._master = bytes.fromhex(settings.secret("pseudonym_key"))
+        self._most_bytes = settings.max_record_bytes
+        self._plans: dict[int, tuple[native.Served, Any] | None] = {}
+
+    def catch_up(self) -> None:
+        """Raises KafkaException and RegistryUnavailable."""
+        self._inspection.gate.waits.forget(self.positions)
+        self._inspection.take_up(set(self.positions))
+        for batch in self.messages():
+            runs: dict[tuple[str, int], list[Any]] = {}
+            for message in batch:
+                if message.value() is not None:
+                    runs.setdefault((str(message.topic()), int(message.partition() or 0)), []).append(message)
+            for where, run in runs.items():
+                self._take(where, run)
+
+    def _take(self, where: tuple[str, int], run: Sequence[Any]) -> None:
+        if self._route.has_rules:
+            for message in run:
+                self._take_one(where, message)
+            return
+        values, at = [message.value() for message in run], 0
+        while at < len(values):
+            served = self._plan(values[at])
+            stopped_at = at
+            if served is not None and served[1] is not None:
+                outcomes = served[1].run(values, at, None, 0, True, leaves=False)
+                for made in outcomes.messages(0, 0):
+                    self.put(*self._digests.record((made["key"], made["value"])))
+                stopped_at = outcomes.stopped_at
+            if stopped_at == at:
+                self._take_one(where, run[at])
+                at += 1
+            else:
+                at = stopped_at
+
+    def _take_one(self, where: tuple[str, int], message: Any) -> None:
+        """One change by the reference; what cannot be projected is in quarantine, and not delivered."""
+        value = message.value()
+        served = self._plan(value)
+        if served is None or len(value) > self._most_bytes:
+            return
+        try:
+            schema_id, envelope = self._registry.decode(value)
+            judge = self._inspection.judge(schema_id, self._route) if self._route.has_rules else None
+            waits = judge is not None and self._inspection.gate.lane(
+                where, int(message.offset() or 0), message.key(), envelope, judge, datetime.now(UTC)
+            )
+            one = served[0]
+            made: list[Record] = [
+                (
+                    self._registry.encode(one.key_id, record.key),
+                    None if record.value is None else self._registry.encode(one.value_id, record.value),
+                )
+                for record in project(one.plan, envelope, catching_up=True)
+            ]
+        except _REFUSED:
+            return
+        for record in made:
+            digest, row = self._digests.record(record)
+            if waits:
+                self.wait(digest)
+            else:
+                self.put(digest, row)
+
+    def _plan(self, value: bytes) -> tuple[native.Served, Any] | None:
+        """How the grant sees changes of a schema: by the reference, and natively where that is possible."""
+        try:
+            schema_id = wire_schema_id(value)
+        except NotAvro:
+            return None
+        if schema_id not in self._plans:
+            (grant,) = self._route.grants
+            try:
+                writer = self._registry.schema(schema_id)
+                plan = compile_plan(writer, self._route.resource, grant, self._master)
+                key_id = self._registry.register(f"{grant['topic']}-key", plan.key_schema, "FULL")
+                value_id = self._registry.register(f"{grant['topic']}-value", plan.value_schema, "FULL")
+            except _REFUSED:
+                self._plans[schema_id] = None
+                return None
+            served = native.Served(plan, key_id, value_id, 1)
+            try:
+                self._plans[schema_id] = served, native.compiled(writer, schema_id, [served], self._most_bytes)
+            except native.Unsupported:
+                self._plans[schema_id] = served, None
+        return self._plans[schema_id]
+
+
+class Table:
+    """The table of a department's database that a grant fills."""
+
+    def __init__(self, dsn: str, grant: State, digests: Digests, wanted: Wanted) -> None:
+        self.rows: dict[bytes, Row | None] = {}
+        self._dsn, self._grant, self._digests, self._wanted = dsn, grant, digests, wanted
+        target = grant["table_target"]
+        self._name = sql.Identifier(target["schema"], target["table"])
+        self._offsets = sql.Identifier(target["schema"], "tongshu_offsets")
+
+    def positions(self) -> dict[int, int]:
+        """How far the share topic is written to the table, by partition. Raises psycopg.Error."""
+        query = sql.SQL("select partition, next from {} where grant_id = %s").format(self._offsets)
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            return dict(connection.execute(query, (self._grant["id"],)).fetchall())
+
+    def read(self) -> None:
+        """Take in all rows of now, in one snapshot. Raises psycopg.Error."""
+        self.rows = {}
+        for key, row, _ in self._read():
+            digest = self._digests.of(key)
+            if self._wanted(digest):
+                self.rows[digest] = Row(self._digests.of(row), digest)
+
+    def remove(self, keys: frozenset[bytes]) -> int:
+        """Delete rows that the topic knows nothing of; one that was written again meanwhile has another place."""
+        places = [at for key, _, at in self._read() if self._digests.of(key) in keys]
+        statement = sql.SQL("delete from {} where ctid = any(%s::tid[])").format(self._name)
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            return connection.execute(statement, (places,)).rowcount
+
+    def _read(self) -> Iterator[tuple[bytes, bytes, str]]:
+        """Of each row the fields of its key, its other fields, and its place in the table."""
+        shape = self._digests.layout
+        if shape is None:
+            return  # nothing was delivered yet, so there is no table
+        columns = sql.SQL(", ").join(
+            [*(sql.Identifier(column.name) for column in shape.columns), sql.SQL("ctid::text")]
+        )
+        statement = sql.SQL("copy (select {} from {}) to stdout (format binary)").format(columns, self._name)
+        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
+            connection.execute("set timezone to 'UTC'")
+            with connection.cursor().copy(statement) as copy:
+                rest = b""
+                begun = False
+                for block in copy:
+                    rest += bytes(block)
+                    at = 0
+                    if not begun:
+                        if len(rest) < len(HEADER):
+                            continue
+                        at, begun = len(HEADER), True
+                    at, rows = _rows(rest, at, len(shape.key))
+                    yield from rows
+                    rest = rest[at:]
+
+
+def _rows(data: bytes, at: int, keys: int) -> tuple[int, list[tuple[bytes, bytes, str]]]:
+    """The whole rows of a binary COPY in `data` from `at` on, and where they end."""
+    found: list[tuple[bytes, bytes, str]] = []
+    while len(data) >= at + _COUNT.size:
+        (count,) = _COUNT.unpack_from(data, at)
+        if count < 0:
+            return len(data), found
+        place, places = at + _COUNT.size, []
+        for _ in range(count):
+            if len(data) < place + _LENGTH.size:
+                return at, found
+            (length,) = _LENGTH.unpack_from(data, place)
+            places.append(place)
+            place += _LENGTH.size + max(length, 0)
+        if len(data) < place:
+            return at, found
+        places.append(place)
+        ctid = data[places[-2] + _LENGTH.size : place].decode()
+        found.append((data[places[0] : places[keys]], data[places[keys] : places[-2]], ctid))
+        at = place
+    return at, found

@@ -1,0 +1,34 @@
+"""What the data road's routes need to do their work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.core.avro import Registry
+from services.core.kafka import StateView
+from services.core.problems import Problem, unknown
+from services.core.settings import Settings
+from services.sync.events import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The database of the data road, what it tells the others, and what it knows of the catalogue and the grants."""
+
+    settings: Settings
+    registry: Registry
+    session: Callable[[], Session]
+    publisher: Publisher
+    resources: StateView[dict[str, Any]]
+    grants: StateView[dict[str, Any]]
+
+
+_NAMES = {"entry": "隔离记录", "resource": "资源", "grant": "授权", "replay": "重放", "reconciliation": "对账"}
+
+
+def missing(what: str, name: object) -> Problem:
+    return unknown(what, _NAMES[what], name)

@@ -1,0 +1,85 @@
+"""The process of the watch: the sampler, the alerts that come of it, and the API over both."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from services.core import db, identity, telemetry
+from services.core.avro import Codec, Registry
+from services.core.connect import Connect
+from services.core.http import application, serve
+from services.core.idempotency import Keys
+from services.core.kafka import StateView, admin_client, state_consumer
+from services.core.metrics import collect
+from services.core.settings import Settings, settings
+from services.watch import api, store
+from services.watch.alerts import Alerting
+from services.watch.broker import Broker
+from services.watch.connectors import Connectors
+from services.watch.domain.lag import Rules
+from services.watch.domain.places import places
+from services.watch.envelope import CommitTimes
+from services.watch.events import Publisher
+from services.watch.metrics import Seen
+from services.watch.picture import Board
+from services.watch.road import Road
+from services.watch.room import Room
+from services.watch.sampler import Sampler
+from services.watch.unread import FirstRecords, reader
+
+USER = "watch"
+_STATES = ("catalog.resources", "demand.grants")
+
+
+def main() -> None:
+    here = settings()
+    telemetry.start(USER, here.log_level)
+    registry = Registry(here.registry_url)
+    identities = identity.view(here, registry, USER)
+    resources, grants = (_state(here, registry, topic) for topic in _STATES)
+    views = (identities, resources, grants)
+    for view in views:
+        view.start()
+    stop, board = threading.Event(), Board()
+    rules = Rules(window_seconds=here.watch_window_seconds, fresh_seconds=here.watch_fresh_seconds)
+    connectors = Connectors(Connect(here), here.watch_sample_seconds, stop)
+    sampler = Sampler(
+        Broker(admin_client(here, USER)),
+        FirstRecords(reader(here, USER), CommitTimes(registry)),
+        Road(lambda: state_consumer(here, USER, f"{USER}.road"), registry),
+        connectors,
+        lambda: places(resources.values(), grants.values()),
+        rules,
+        board,
+        here.watch_sample_seconds,
+        stop,
+    )
+    engine, publisher = db.engine(here, USER), Publisher(registry)
+    sessions = db.sessions(engine)
+    alerting = Alerting(sessions, publisher, board, here.watch_alert_seconds, here.audit_budget_seconds, stop)
+    checks = {
+        "sampler": sampler.why_not_ready,
+        "database": lambda: db.is_ready(engine),
+        "states": lambda: next((str(view.failure) for view in views if view.failure), None),
+    }
+    app = application(USER, checks)
+    app.state.keys = Keys(sessions, store.idempotency)
+    identity.install(app, identity.known(identities.get))
+    collect(Seen(board))
+    api.install(app, Room(board, sampler.curve, rules, here.watch_sample_seconds, sessions, publisher))
+    threads = (connectors, sampler, alerting)
+    for thread in threads:
+        thread.start()
+    serve(app, here)
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def _state(here: Settings, registry: Registry, topic: str) -> StateView[dict[str, Any]]:
+    return StateView(lambda: state_consumer(here, USER, f"{USER}.{topic}"), topic, Codec(registry, topic).decode)
+
+
+if __name__ == "__main__":
+    main()

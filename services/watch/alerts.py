@@ -1,0 +1,113 @@
+"""Alerts that come of what the watch sees, kept with who took them on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from services.core.words import Words
+from services.watch.domain.alert import Action, Cause, Lasting, Severity, State
+from services.watch.domain.hops import of_connector
+from services.watch.domain.lag import Status
+from services.watch.events import Publisher
+from services.watch.picture import Board, Picture
+from services.watch.store import Alert, AlertStep
+
+log = structlog.get_logger()
+
+WATCHER = "the watch"
+_EVERY_SECONDS = 1.0
+_STANDING = frozenset({Status.STALL, Status.STOP, Status.ERR})
+_SEALER, _SEALED = "audit.sequencer", "sync.deliveries"
+
+
+class Alerting(threading.Thread):
+    """Looks at each new picture until `stop` is set; `budget_seconds` is how far sealing may be behind."""
+
+    def __init__(
+        self,
+        session: Callable[[], Session],
+        publisher: Publisher,
+        board: Board,
+        patience_seconds: float,
+        budget_seconds: float,
+        stop: threading.Event,
+    ) -> None:
+        super().__init__(name="alerting", daemon=True)
+        self._session, self._publisher, self._board, self._stop_told = session, publisher, board, stop
+        self._lasting, self._budget = Lasting(patience_seconds), budget_seconds
+        self._seen = 0
+
+    def run(self) -> None:
+        while not self._stop_told.wait(_EVERY_SECONDS):
+            picture = self._board.picture()
+            if picture is None or picture.number == self._seen:
+                continue
+            self._seen = picture.number
+            try:
+                self.step(picture)
+            except SQLAlchemyError as failure:
+                log.warning("alerts cannot be kept just now", reason=type(failure).__name__)
+
+    def step(self, picture: Picture) -> None:
+        """Open what has lasted, close what is over."""
+        with self._session() as session, session.begin():
+            open_ = {
+                (one.rule, one.subject): one
+                for one in session.scalars(select(Alert).where(Alert.state != State.CLOSED).with_for_update())
+            }
+            due, over = self._lasting.look(causes(picture, self._budget), open_.keys(), picture.at)
+            for cause in due:
+                self._open(session, cause)
+            for key in over:
+                self._close(session, open_[key])
+
+    def _open(self, session: Session, cause: Cause) -> None:
+        now = datetime.now(UTC)
+        made = Alert(
+            rule=cause.rule, subject=cause.subject, department=cause.department, severity=cause.severity,
+            state=State.OPEN, text=str(cause.text), text_zh=cause.text.zh, opened_at=now, changed_at=now, revision=1,
+        )  # fmt: skip
+        session.add(made)
+        session.flush()
+        self._publisher.happened(session, made, "alert_opened", actor=WATCHER)
+
+    def _close(self, session: Session, alert: Alert) -> None:
+        now = datetime.now(UTC)
+        alert.state, alert.changed_at, alert.revision = State.CLOSED, now, alert.revision + 1
+        said = "The cause is over. / 原因已消除。"
+        session.add(AlertStep(alert=alert.id, action=Action.CLOSE, taken_by=WATCHER, text=said, taken_at=now))
+        self._publisher.happened(session, alert, "alert_closed", actor=WATCHER)
+
+
+def causes(picture: Picture, budget_seconds: float) -> Iterator[Cause]:
+    """What is wrong in a picture."""
+    for one in picture.standings:
+        name = one.group.name
+        if one.lag.verdict.status in _STANDING:
+            place = picture.places.grants.get(name.removeprefix("table/")) if one.group.kind == "table" else None
+            department = place.department if place else picture.places.department_of_group(name)
+            yield Cause(
+                rule="group-stands", subject=name, department=department, severity=Severity.CRITICAL,
+                text=one.lag.verdict.reason,
+            )  # fmt: skip
+        behind = max((part.seconds for part in one.partitions if part.topic == _SEALED), default=0.0)
+        if name == _SEALER and behind > budget_seconds / 2:
+            text = Words(
+                f"Sealing is {behind:.0f} s behind; at {budget_seconds:.0f} s deliveries stop.",
+                f"审计封存落后 {behind:.0f} 秒；达到 {budget_seconds:.0f} 秒将停止交付。",
+            )
+            yield Cause(rule="sealing-behind", subject=name, department=None, severity=Severity.CRITICAL, text=text)
+    for name, told in picture.connectors.items():
+        verdict = of_connector(told.state, [task.state for task in told.tasks], told.failure)
+        if verdict.status is Status.ERR:
+            yield Cause(
+                rule="connector-failed", subject=name, department=picture.places.connector(name).department,
+                severity=Severity.CRITICAL, text=verdict.reason,
+            )  # fmt: skip

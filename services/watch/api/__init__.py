@@ -1,0 +1,17 @@
+"""The watch's API, `/api/watch/v1`: for whoever runs the exchange, and for departments about their own part of it."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.core.http import include
+from services.watch.api import alerts, events, lag, road
+from services.watch.room import Room
+
+PREFIX = "/api/watch/v1"
+
+
+def install(app: FastAPI, room: Room) -> None:
+    """Put all routes into `app`."""
+    for routes in (lag.router(room), road.router(room), alerts.router(room), events.router(room)):
+        include(app, routes, PREFIX)
