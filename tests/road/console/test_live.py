@@ -56,9 +56,11 @@ class Stream:
 
     def last_seen(self) -> str:
         """The id of the last event, once no other has followed for a while: publishing makes several."""
-        return eventually(
-            lambda: (self.events[-1][1], time.sleep(1.5))[0], lambda last: last == self.events[-1][1], "rest"
-        )
+        while True:
+            last = self.events[-1][1]
+            time.sleep(1.0)
+            if self.events[-1][1] == last:
+                return last
 
     def await_subject(self, subject: str) -> None:
         eventually(self.subjects, lambda found: subject in found, f"word of {subject}")
