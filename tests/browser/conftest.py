@@ -33,7 +33,7 @@ _INSTALL_SECONDS = 240
 _TOLD_BY_ITSELF = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d)")
 
 
-@dataclass(slots=True)
+@dataclass  # no slots: Playwright keeps its wrappers as attributes of whoever listens
 class Seat:
     """A person's browser window; `faults` is what went wrong in it."""
 
