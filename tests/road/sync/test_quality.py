@@ -92,7 +92,7 @@ def test_a_row_that_breaks_a_rule_waits_and_its_correction_releases_it(
     filtered = town.reader(town.live_grant(table, ITEMS, row_filter='region = "320612"'))
     write(table, "new", BAD)
     write(table, "known", GOOD)
-    write(table, "known", BAD, "999999")  # out of the filter, and of the code list
+    write(table, "known", BAD, "870871")  # out of the filter, and of the code list
     write(table, "other", OTHER)
     entries = people.await_states(table, "waiting", "waiting")
     assert [one["rules"] for one in entries] == [["id_number"], ["id_number", "region"]]
@@ -116,7 +116,7 @@ def test_a_row_that_breaks_a_rule_waits_and_its_correction_releases_it(
     assert BAD.encode() not in b"".join(one.raw for one in (*reader.records, *filtered.records))
     for topic in (f"quarantine.{table.code}", "sync.waiting", "sync.events", "sync.quality"):
         held = b"".join(key + (value or b"") for key, value, _ in town.exchange.read_all(topic))
-        assert BAD.encode() not in held and b"999999" not in held, f"{topic} shows what was set aside"
+        assert BAD.encode() not in held and b"870871" not in held, f"{topic} shows what was set aside"
 
 
 def test_deletes_always_pass_and_late_grants_do_not_see_what_waits(town: Town, table: Table, people: People) -> None:
@@ -141,7 +141,7 @@ def test_deletes_always_pass_and_late_grants_do_not_see_what_waits(town: Town, t
 def test_a_person_releases_or_has_it_tried_again(town: Town, table: Table, people: People) -> None:
     reader = town.reader(town.live_grant(table, ITEMS))
     write(table, "let-go", BAD)
-    write(table, "tried", GOOD, "999999")
+    write(table, "tried", GOOD, "870871")
     let_go, tried = people.await_states(table, "waiting", "waiting")
     assert people.stranger.get(f"/quarantine/{let_go['id']}").status_code == 404
     assert people.step(people.stranger, let_go, action="release", reason="x").status_code == 404
@@ -166,12 +166,12 @@ def test_a_person_releases_or_has_it_tried_again(town: Town, table: Table, peopl
 
     eventually(tried_again, lambda state: state == "redriven", "the rule of today")
     reader.await_state({"let-go": {"id": "let-go", "number": BAD, "region": "320612"},
-                        "tried": {"id": "tried", "number": GOOD, "region": "999999"}})  # fmt: skip
+                        "tried": {"id": "tried", "number": GOOD, "region": "870871"}})  # fmt: skip
     assert [one["actor"] != "tongshu" for one in events(town, table, "row_released")] == [True]
     assert "外籍" not in str(events(town, table, "")), "what somebody wrote is in no event"
     write(table, "let-go", GOOD)
     reader.await_state({"let-go": {"id": "let-go", "number": GOOD, "region": "320612"},
-                        "tried": {"id": "tried", "number": GOOD, "region": "999999"}})  # fmt: skip
+                        "tried": {"id": "tried", "number": GOOD, "region": "870871"}})  # fmt: skip
 
 
 def events(town: Town, table: Table, kind: str) -> list[dict[str, Any]]:

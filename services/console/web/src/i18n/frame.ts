@@ -127,7 +127,7 @@ export const zh = {
 
 export const en: Like<typeof zh> = {
   product: 'Tongshu',
-  productLine: 'Real-time government data exchange',
+  productLine: 'Real-time data exchange',
   skip: 'Skip to the content',
   nav: {
     label: 'Main navigation',
