@@ -23,13 +23,15 @@ _CHECK = """async (rules) => (await axe.run(document, {runOnly: rules})).violati
 
 _SEEN_BY_ALL = ("/overview", "/catalogue", "/catalogue/population", "/matching", "/data", "/objections", "/matters")
 _KEPT = ("/administration/departments", "/administration/systems", "/administration/calendar")
+_RUN = ("/running/lag", "/running/mounts")
 PAGES = {
     "administrator": (
-        *_SEEN_BY_ALL, "/work", "/demands", "/audit", "/audit/entries/0", "/assessment", *_KEPT,
+        *_SEEN_BY_ALL, "/work", "/demands", *_RUN, "/audit", "/audit/entries/0", "/assessment", *_KEPT,
         "/administration/accounts", "/administration/tokens",
     ),
     "consumer": ("/work", "/demands", "/demands/new?resource=population", "/catalogue/population?part=terms"),
     "provider": ("/work", "/catalogue/population?part=lineage", "/catalogue/population?part=contract"),
+    "ops": ("/overview", *_RUN),
     "auditor": ("/audit", "/assessment", "/catalogue/population?part=history"),
 }  # fmt: skip
 
