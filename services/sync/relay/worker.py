@@ -122,7 +122,7 @@ class Lane:
     """A grant that catches up with a partition; `cursor` is the next offset it reads.
 
     With a `replay` it is delivered what it was delivered before; `touched` are the keys that it got again since, None
-    where that is not known any more.
+    where that is not known any more. From `new_from` on nothing was delivered yet: there it left the live stream.
     """
 
     grant: str
@@ -131,6 +131,7 @@ class Lane:
     replay: str = ""
     begun_at: int = 0
     touched: set[bytes] | None = None
+    new_from: int = 0
     records: int = 0
 
 
@@ -393,7 +394,7 @@ class Relay:
             self._relay(stretch, tx, lanes)
         projecting = time.perf_counter() - begun
         for lane in lanes or ():
-            self._settle_replay(lane, tx)
+            self._settle_replay(lane, ends[lane.partition], tx)
         self._write(tx)
         if lanes is None:
             self._write_merges(set(ends))
@@ -944,17 +945,20 @@ class Relay:
         self._merged.discard(mark)
         self._unwritten.discard(mark)
         self._replayed[mark] = asked["id"]
-        self._lanes[mark] = Lane(mark[0], mark[1:], start, asked["id"], start, set())
+        self._lanes[mark] = Lane(mark[0], mark[1:], start, asked["id"], start, set(), self._live[mark[1:]])
         log.info("replay begun", replay=asked["id"], grant=mark[0], topic=mark[1], partition=mark[2], offset=start)
 
-    def _settle_replay(self, lane: Lane, tx: _Filling) -> None:
-        """Of what a slice makes for a replay that is cancelled, only keys that were delivered again already go out."""
+    def _settle_replay(self, lane: Lane, end: int, tx: _Filling) -> None:
+        """Of what a slice makes for a replay that is cancelled, only keys that were delivered again already go out.
+
+        A slice with changes that came since the replay began goes out whole: nobody else delivers those.
+        """
         tally = tx.tallies.get(lane.grant)
         if not lane.replay or tally is None:
             return
         tally.replay = lane.replay
         asked = self._replays.get(lane.replay)
-        if lane.touched is not None and (asked is None or asked["cancelled"]):
+        if lane.touched is not None and (asked is None or asked["cancelled"]) and end <= lane.new_from:
             tally.keep_only(grant_secret(self._master, lane.grant), lane.touched)
             if not tally.records:
                 del tx.tallies[lane.grant]
