@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -27,19 +28,28 @@ EAST_8 = 8 * 3_600
 Window = tuple[str, str, int]
 
 
+def windows(grant: str, at: datetime) -> Iterator[Window]:
+    for granularity, seconds in SPANS.items():
+        yield grant, granularity, (int(at.timestamp()) + EAST_8) // seconds * seconds - EAST_8
+
+
 def recomputed(exchange: Exchange) -> dict[Window, tuple[int, ...]]:
-    """The windows as the topic alone says: deliveries, records, bytes, timed, timely, and the latencies' sum."""
+    """The windows as the topics alone say: deliveries, records, bytes, timed, timely, and the latencies' sum."""
     sums: dict[Window, list[int]] = defaultdict(lambda: [0] * 6)
     for _, value, _ in exchange.read_all("sync.deliveries"):
         assert value is not None
         manifest = exchange.registry.decode(value)[1]
-        at, latency = int(manifest["delivered_at"].timestamp()), manifest["latency_max_us"]
-        for granularity, seconds in SPANS.items():
-            start = (at + EAST_8) // seconds * seconds - EAST_8
-            row = sums[manifest["grant"], granularity, start]
-            told = (1, manifest["records"], manifest["bytes"])
+        latency = manifest["latency_max_us"]
+        told = (1, manifest["records"], manifest["bytes"])
+        for window in windows(manifest["grant"], manifest["delivered_at"]):
             for place, more in enumerate((*told, latency >= 0, 0 <= latency <= 60_000_000, max(latency, 0))):
-                row[place] += more
+                sums[window][place] += more
+    for _, value, _ in exchange.read_all("sync.access"):
+        account = exchange.registry.decode(value or b"")[1]
+        for call in account["calls"] if account["grant"] else ():
+            for window in windows(account["grant"], call["at"]):
+                if window in sums:
+                    sums[window][2] += call["bytes"]
     return {window: tuple(row) for window, row in sums.items()}
 
 
