@@ -335,6 +335,7 @@ class Relay:
         finally:
             self._source.close()
             self._settled.close()
+            self._offsets.end()
             if self._lane_consumer:
                 self._lane_consumer.close()
             for view in self._views:
