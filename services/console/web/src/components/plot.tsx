@@ -60,7 +60,9 @@ export function Plot({ label, height, option, onClick }: Props) {
 const BASE = (c: Colours): EChartsCoreOption => ({
   color: c.series,
   textStyle: { color: c.ink2, fontFamily: FONT, fontSize: 12 },
-  animationDuration: matchMedia('(prefers-reduced-motion: reduce)').matches ? 0 : 300,
+  // a flow has a duration of its own: only this ends it
+  animation: !matchMedia('(prefers-reduced-motion: reduce)').matches,
+  animationDuration: 300,
 })
 
 /** Axes that stay in the background. */
