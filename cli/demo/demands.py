@@ -19,7 +19,7 @@ from cli.demo.stage import publish
 from cli.demo.world import DEPARTMENTS
 from cli.exchange import Exchange, Refused
 
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_SECONDS = 60.0
 _APPLICANT = "medical_insurance"
 _FLOWING = frozenset({"delivering"})
 _BASIS = {"reason": "申请用途超出法定职责", "legal_basis": "《政务数据共享条例》"}
@@ -70,12 +70,16 @@ Moves = Iterator[tuple[Person, str, Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A demand: what is asked for, the steps in their order, and the states in which it may be at the end."""
+    """A demand: what is asked for, the steps in their order, and the states in which it may be at the end.
+
+    One that `lasts` for a time only names its end when it is drafted.
+    """
 
     path: str
     form: Mapping[str, Any]
     moves: Callable[[Cast], Moves]
     ends: frozenset[str]
+    lasts: timedelta | None = None
 
 
 def _form(title: str, resource: str | None, items: list[str], **more: Any) -> dict[str, Any]:
@@ -145,7 +149,7 @@ def _withdrawn(cast: Cast) -> Moves:
 
 
 def _plays(now: datetime) -> list[Play]:
-    soon, later = now + timedelta(seconds=5), now + timedelta(days=30)
+    later = now + timedelta(days=30)
     firms = ["uscc", "name", "region", "status"]
     need = {"responsible": "吴志强", "reason": "台风受灾群众医疗救助"}
     return [
@@ -177,9 +181,10 @@ def _plays(now: datetime) -> list[Play]:
         ),
         Play(
             "expiry",
-            _form("专项核查", "enterprises", firms, row_filter=_NEARBY, until=soon.isoformat()),
+            _form("专项核查", "enterprises", firms, row_filter=_NEARBY),
             _submitted,
             frozenset({"expired"}),
+            lasts=timedelta(seconds=8),
         ),
         Play("withdrawn", _form("重复申请", "population", _PEOPLE), _withdrawn, frozenset({"withdrawn"})),
     ]  # fmt: skip
@@ -223,7 +228,8 @@ def play(exchange: Exchange, *, keep: bool) -> tuple[Table, list[str]]:
 
 
 def _run(cast: Cast, one: Play) -> str:
-    demand = str(cast.applicant.ask("POST", "/demands", one.form)["id"])
+    until = {"until": (datetime.now(UTC) + one.lasts).isoformat()} if one.lasts else {}
+    demand = str(cast.applicant.ask("POST", "/demands", {**one.form, **until})["id"])
     for person, action, given in one.moves(cast):
         if action == "supplement":
             mended = {**one.form, "purpose": "医保关系转移接续核验", "masks": {"name": {"kind": "keep", "first": 1}}}
