@@ -128,8 +128,11 @@ def _unmount(towns: list[Town]) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The life of an exchange of its own first: later the shared one is at work beside it."""
-    items.sort(key=lambda item: item.path.name != "test_lifecycle.py")
+    """The life of an exchange of its own first: later the shared one is at work beside it.
+
+    The browser last: its driver keeps an event loop of its own running, beside which no other test could run one.
+    """
+    items.sort(key=lambda item: (item.path.parent.name == "browser") - (item.path.name == "test_lifecycle.py"))
 
 
 def exchange_of(command: Tongshu) -> Exchange:

@@ -73,7 +73,7 @@ class Follower(threading.Thread):
     def _follow(self) -> None:
         source = self._make_consumer()
         try:
-            if any(topic.startswith("^") for topic in self._topics):
+            if self._is_member:
                 source.subscribe(self._topics, on_assign=lambda _, given: source.assign(self._placed(given)))
             else:
                 source.assign(self._placed(self._partitions(source)))
@@ -112,8 +112,17 @@ class Follower(threading.Thread):
             return
         with self._session() as session, session.begin():
             then = take(session, self._positions, batch, self._apply)
+        if self._is_member:
+            # for whoever watches lag; the database is what counts
+            ends = {_where(message): int(message.offset() or 0) + 1 for message in batch}
+            source.commit(offsets=[TopicPartition(*where, end) for where, end in ends.items()], asynchronous=True)
         if then is not None:
             then()
+
+    @property
+    def _is_member(self) -> bool:
+        """Whether it follows patterns of names: as a member of its group, which others see."""
+        return any(topic.startswith("^") for topic in self._topics)
 
 
 def take(session: Session, positions: Table, batch: Sequence[Message], apply: Apply) -> Callable[[], None] | None:
