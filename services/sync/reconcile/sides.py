@@ -25,13 +25,14 @@ from services.core.masks import MaskError
 from services.core.rowfilter import FilterError
 from services.core.settings import Settings
 from services.sync.projection import native
-from services.sync.projection.plan import NotAnEnvelope, compile_plan, grant_secret
-from services.sync.projection.reference import UnavailableValue, UnknownOperation, project
+from services.sync.projection.plan import NotAnEnvelope, grant_secret
+from services.sync.projection.reference import UnavailableValue, UnknownOperation
 from services.sync.projection.values import WrongType
 from services.sync.reconcile.states import Row
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.manifest import key_digest
 from services.sync.relay.routes import Route
+from services.sync.relay.serving import records, serve
 from services.sync.table.copying import HEADER, Key, Value, compile_key, compile_value
 from services.sync.table.layout import Layout, layout, row_schema
 
@@ -202,18 +203,11 @@ class ChangeTopic(Side):
             waits = judge is not None and self._inspection.gate.lane(
                 where, int(message.offset() or 0), message.key(), envelope, judge, datetime.now(UTC)
             )
-            one = served[0]
-            made: list[Record] = [
-                (
-                    self._registry.encode(one.key_id, record.key),
-                    None if record.value is None else self._registry.encode(one.value_id, record.value),
-                )
-                for record in project(one.plan, envelope, catching_up=True)
-            ]
+            made = records(self._registry, served[0], envelope, catching_up=True)
         except _REFUSED:
             return
-        for record in made:
-            digest, row = self._digests.record(record)
+        for _, key, one in made:
+            digest, row = self._digests.record((key, one))
             if waits:
                 self.wait(digest)
             else:
@@ -228,15 +222,12 @@ class ChangeTopic(Side):
         if schema_id not in self._plans:
             (grant,) = self._route.grants
             try:
-                writer = self._registry.schema(schema_id)
-                plan = compile_plan(writer, self._route.resource, grant, self._master)
-                key_id = self._registry.register(f"{grant['topic']}-key", plan.key_schema, "FULL")
-                value_id = self._registry.register(f"{grant['topic']}-value", plan.value_schema, "FULL")
+                served = serve(self._registry, schema_id, self._route.resource, grant, self._master, lambda _: 1)
             except _REFUSED:
                 self._plans[schema_id] = None
                 return None
-            served = native.Served(plan, key_id, value_id, 1)
             try:
+                writer = self._registry.schema(schema_id)
                 self._plans[schema_id] = served, native.compiled(writer, schema_id, [served], self._most_bytes)
             except native.Unsupported:
                 self._plans[schema_id] = served, None

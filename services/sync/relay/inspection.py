@@ -93,8 +93,8 @@ class Inspection:
         if lists != self._code_lists:
             self._code_lists = lists
             self._judges.clear()
-        self._fast = {known: fast for known, fast in self._fast.items() if known in self._judges}
         self._judges = {known: judge for known, judge in self._judges.items() if resources.get(known[1]) == known[2]}
+        self._fast = {known: fast for known, fast in self._fast.items() if known in self._judges}
 
     # -- what is told ------------------------------------------------------------------------------------------------
 
@@ -102,29 +102,34 @@ class Inspection:
         self, produce: Produce, place: Place, value: bytes, route: Route, decision: Decision, now: datetime
     ) -> None:
         """A change is set aside; one that waited in its place is superseded."""
+        rules = [one.rule for one in decision.broken]
+        detail = "; ".join(f"{', '.join(one.items)}: {one.words}" for one in decision.broken)
+        self.put_aside(
+            produce, place, value, route, now, grant=None, reason="quality", detail=detail,
+            digest=self.gate.value_digest(value), rules=rules, key_digest=decision.digest,
+        )  # fmt: skip
+        if decision.waited is not None and not decision.waited.released:
+            self.tell_end(produce, (*place[:2], decision.waited.offset), route, "superseded", BY, by=place[2])
+        log.info("row set aside", topic=place[0], partition=place[1], offset=place[2], rules=rules)
+
+    def put_aside(self, produce: Produce, place: Place, value: bytes, route: Route, now: datetime, **told: Any) -> None:
+        """A change goes to quarantine: where it is and, in what is `told`, why; none of its data."""
+        topic, partition, offset = place
         entry = {
             "resource": route.resource["code"],
             "owner": route.resource["department"],
-            "grant": None,
-            "topic": place[0],
-            "partition": place[1],
-            "offset": place[2],
-            "reason": "quality",
-            "detail": "; ".join(f"{', '.join(one.items)}: {one.words}" for one in decision.broken),
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
             "size": len(value),
-            "digest": self.gate.value_digest(value),
             "quarantined_at": now,
-            "rules": [one.rule for one in decision.broken],
-            "key_digest": decision.digest,
+            **told,
         }
         produce(
             quarantine(route.resource["code"]).name,
-            key=f"{place[0]}/{place[1]}/{place[2]}",
+            key=f"{topic}/{partition}/{offset}",
             value=self._quarantine.encode(entry),
         )
-        if decision.waited is not None and not decision.waited.released:
-            self.tell_end(produce, (*place[:2], decision.waited.offset), route, "superseded", BY, by=place[2])
-        log.info("row set aside", topic=place[0], partition=place[1], offset=place[2], rules=entry["rules"])
 
     def tell_end(
         self,

@@ -44,14 +44,13 @@ from services.core.masks import MaskError
 from services.core.rowfilter import FilterError
 from services.core.settings import Settings
 from services.sync.projection import native
-from services.sync.projection.plan import NotAnEnvelope, compile_plan, grant_secret
+from services.sync.projection.plan import NotAnEnvelope, grant_secret
 from services.sync.projection.reference import (
     NOTHING_MORE,
     Known,
     UnavailableValue,
     UnknownOperation,
     committed_at,
-    project,
     sees,
 )
 from services.sync.projection.values import WrongType
@@ -63,6 +62,7 @@ from services.sync.relay.manifest import Message as Made
 from services.sync.relay.manifest import Tally, key_digest, op_of
 from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
+from services.sync.relay.serving import records, serve
 from services.sync.topics import DELIVERIES, ORDERS, PROGRESS, REPLAYS, quarantine
 
 log = structlog.get_logger()
@@ -231,7 +231,6 @@ class Relay:
         self._master = bytes.fromhex(settings.secret("pseudonym_key"))
         self._deliveries = Codec(registry, DELIVERIES.name)
         self._progress = Codec(registry, PROGRESS.name)
-        self._quarantine = Codec(registry, "quarantine")
         self._changed = threading.Event()
         self._resources = self._view("catalog.resources")
         self._grants = self._view("demand.grants")
@@ -609,14 +608,7 @@ class Relay:
         """
         try:
             served = self._plan(schema_id, route, grant)
-            records = [
-                (
-                    one.op,
-                    self._registry.encode(served.key_id, one.key),
-                    None if one.value is None else self._registry.encode(served.value_id, one.value),
-                )
-                for one in project(served.plan, envelope, catching_up=catching_up, known=known)
-            ]
+            made = records(self._registry, served, envelope, catching_up=catching_up, known=known)
         except (NotAnEnvelope, UnknownOperation, SchemaRefused, KeyError) as error:
             return "wrong-shape", str(error)
         except UnavailableValue as error:
@@ -626,7 +618,7 @@ class Relay:
         except (TypeError, ValueError, OverflowError) as error:
             # the words of these may quote the value, and a quarantine entry must not
             return "wrong-type", f"a value does not fit the contract ({type(error).__name__})"
-        if not records:
+        if not made:
             return None
         tally = self._tally(grant, tx)
         topic, partition, offset = place
@@ -634,7 +626,7 @@ class Relay:
         latency = None
         if timed and not catching_up and envelope["op"] != "r":
             latency = max(0, int((datetime.now(UTC) - committed_at(envelope)).total_seconds() * 1_000_000))
-        for op, key, value in records:
+        for op, key, value in made:
             tally.add(op, key, value, latency)
         return None
 
@@ -684,37 +676,18 @@ class Relay:
         if tx.quiet:
             return
         topic, partition, offset = place
-        entry = {
-            "resource": route.resource["code"],
-            "owner": route.resource["department"],
-            "grant": grant,
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "reason": reason,
-            "detail": detail,
-            "size": len(value),
-            "digest": sha256(value).digest(),
-            "quarantined_at": tx.now,
-        }
-        self._producer.produce(
-            quarantine(route.resource["code"]).name,
-            key=f"{topic}/{partition}/{offset}",
-            value=self._quarantine.encode(entry),
-        )
+        self._inspection.put_aside(
+            self._producer.produce, place, value, route, tx.now,
+            grant=grant, reason=reason, detail=detail, digest=sha256(value).digest(),
+        )  # fmt: skip
         metrics.QUARANTINED.labels(reason).inc()
         log.warning("change quarantined", topic=topic, partition=partition, offset=offset, grant=grant, reason=reason)
 
     def _plan(self, schema_id: int, route: Route, grant: State) -> native.Served:
         versions = (schema_id, grant["id"], grant["updated_at"], route.resource["version"])
         if versions not in self._plans:
-            plan = compile_plan(self._registry.schema(schema_id), route.resource, grant, self._master)
-            topic = grant["topic"]
-            self._plans[versions] = native.Served(
-                plan,
-                self._registry.register(f"{topic}-key", plan.key_schema, "FULL"),
-                self._registry.register(f"{topic}-value", plan.value_schema, "FULL"),
-                self._partitions_of(topic),
+            self._plans[versions] = serve(
+                self._registry, schema_id, route.resource, grant, self._master, self._partitions_of
             )
         return self._plans[versions]
 

@@ -4,10 +4,11 @@ import { useEffect, useRef, useState, type FormEvent } from 'react'
 import { Link, NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import type { Role } from '../api/types'
 import { useLive } from '../api/live'
-import { useLanguage, useWords, type Words } from '../i18n'
+import { useWords, type Words } from '../i18n'
 import { useDepartments, useMe, useRoles, useSession } from '../session'
 import { PasswordDialog } from '../pages/signin/password'
 import { Broken } from './broken'
+import { OtherLanguage } from './language'
 
 interface Entry {
   to: string
@@ -153,10 +154,9 @@ function Standing() {
 
 function Top({ onMenu, open }: { onMenu: () => void; open: boolean }) {
   const words = useWords()
-  const language = useLanguage()
   const me = useMe()
   const departments = useDepartments()
-  const { speak, setMode, mode, signOut } = useSession()
+  const { setMode, mode, signOut } = useSession()
   const navigate = useNavigate()
   const [changing, setChanging] = useState(false)
   const search = (event: FormEvent<HTMLFormElement>) => {
@@ -179,14 +179,7 @@ function Top({ onMenu, open }: { onMenu: () => void; open: boolean }) {
         <input name="q" type="search" placeholder={words.top.search} aria-label={words.top.search} autoComplete="off" />
       </form>
       <div className="top-right">
-        <Button
-          type="text"
-          lang={language === 'en' ? 'zh-CN' : 'en'}
-          aria-label={words.top.languageLabel}
-          onClick={() => speak(language === 'en' ? 'zh-CN' : 'en')}
-        >
-          {words.top.language}
-        </Button>
+        <OtherLanguage />
         <Button type="text" className="only-wide" onClick={() => setMode(mode === 'dark' ? 'light' : 'dark')}>
           {mode === 'dark' ? words.top.light : words.top.dark}
         </Button>

@@ -26,7 +26,16 @@ use repeats::{Mark, Ops};
 
 create_exception!(tongshu_projection, Unsupported, PyException, "A plan that this engine does not know how to run.");
 
+/// A mark as Python has it.
 type MarkParts = (i64, i64, String, i64);
+
+fn mark_of((committed, lsn, ops, until_us): MarkParts) -> Mark {
+    Mark { committed, lsn, ops: Ops::of(&ops), until_us }
+}
+
+fn parts_of(mark: &Mark) -> MarkParts {
+    (mark.committed, mark.lsn, mark.ops.text(), mark.until_us)
+}
 
 /// A writer's schema and the grants that are served from its changes; made from JSON (see `native.py`).
 #[pyclass(frozen)]
@@ -68,8 +77,7 @@ impl Projection {
         catching_up: bool,
         leaves: bool,
     ) -> Outcomes {
-        let mark = mark.map(|(committed, lsn, ops, until_us)| Mark { committed, lsn, ops: Ops::of(&ops), until_us });
-        let asked = Asked { start, mark, now_us, catching_up, leaves };
+        let asked = Asked { start, mark: mark.map(mark_of), now_us, catching_up, leaves };
         let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
         Outcomes { run: py.detach(|| project::run(&self.plan, &bytes, asked)) }
     }
@@ -96,11 +104,10 @@ impl Judge {
         mark: Option<MarkParts>,
         today: i64,
     ) -> (usize, u64, Option<MarkParts>) {
-        let mark = mark.map(|(committed, lsn, ops, until_us)| Mark { committed, lsn, ops: Ops::of(&ops), until_us });
+        let mark = mark.map(mark_of);
         let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
         let judged = py.detach(|| judge::judge(&self.plan, &self.rules, &bytes, judge::Asked { start, mark, today }));
-        let mark = judged.mark.map(|mark| (mark.committed, mark.lsn, mark.ops.text(), mark.until_us));
-        (judged.stopped_at, judged.rows, mark)
+        (judged.stopped_at, judged.rows, judged.mark.as_ref().map(parts_of))
     }
 }
 
@@ -120,7 +127,7 @@ impl Outcomes {
 
     #[getter]
     fn mark(&self) -> Option<MarkParts> {
-        self.run.mark.as_ref().map(|mark| (mark.committed, mark.lsn, mark.ops.text(), mark.until_us))
+        self.run.mark.as_ref().map(parts_of)
     }
 
     /// Whether the run has made anything for a grant.

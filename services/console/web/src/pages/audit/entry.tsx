@@ -6,6 +6,7 @@ import { withQuery } from '../../api/client'
 import { useAll, useAsk } from '../../api/asking'
 import { AUDIT, type Entry, type ProvedEntry } from '../../api/types'
 import { Snippet } from '../../components/copy'
+import { Facts, type Fact } from '../../components/facts'
 import { Loading, Shown } from '../../components/states'
 import { Mark } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
@@ -39,7 +40,7 @@ export default function EntryPage() {
         {(proved) => (
           <>
             <div className="grid two">
-              <Facts entry={proved.entry} />
+              <About entry={proved.entry} />
               <Verification sequence={at} proved={proved} />
             </div>
             {proved.entry.thread && <Thread entry={proved.entry} />}
@@ -50,12 +51,12 @@ export default function EntryPage() {
   )
 }
 
-function Facts({ entry }: { entry: Entry }) {
+function About({ entry }: { entry: Entry }) {
   const words = useWords()
   const told = words.audit
   const language = useLanguage()
   const departments = useDepartments()
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     [told.columns.what, <code key="type">{entry.type}</code>],
     [told.columns.who, <Actor key="actor" reference={entry.actor} />],
     [told.fields.department, departments.name(entry.department)],
@@ -71,16 +72,7 @@ function Facts({ entry }: { entry: Entry }) {
   ]
   return (
     <Section title={told.entry.facts}>
-      <dl className="facts">
-        {facts.map(([name, value]) =>
-          value ? (
-            <div key={name} style={{ display: 'contents' }}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ) : null,
-        )}
-      </dl>
+      <Facts facts={facts} />
     </Section>
   )
 }

@@ -9,6 +9,7 @@ import {
   type Uses, type Version,
 } from '../../api/types'
 import { Snippet } from '../../components/copy'
+import { Facts, type Fact } from '../../components/facts'
 import { Empty, Shown } from '../../components/states'
 import { DataTable, type Column } from '../../components/table'
 import { GRADE_TONES, Mark, SHARING_TONES } from '../../components/tag'
@@ -144,7 +145,7 @@ function Items({ items }: { items: Item[] }) {
 function TermsView({ resource, terms }: { resource: Resource; terms: Terms }) {
   const words = useWords()
   const told = words.catalogue.terms
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     [told.sharing, named(words.field.sharing, terms.sharing_type)],
     [told.conditions, terms.sharing_conditions],
     [told.basis, terms.legal_basis],
@@ -162,16 +163,7 @@ function TermsView({ resource, terms }: { resource: Resource; terms: Terms }) {
   return (
     <div className="grid wide-left">
       <Section title={words.catalogue.tabs.terms}>
-        <dl className="facts">
-          {facts.map(([name, value]) =>
-            value ? (
-              <div key={name} style={{ display: 'contents' }}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ) : null,
-          )}
-        </dl>
+        <Facts facts={facts} />
       </Section>
       <RelatedView code={resource.code} />
     </div>

@@ -8,6 +8,7 @@ import { useReloadOn } from '../../api/live'
 import {
   CATALOG, DEMAND, type DemandDetail, type DemandStep, type Found, type Grant, type Resource, type TimelineEntry,
 } from '../../api/types'
+import { Facts, type Fact } from '../../components/facts'
 import { ProblemView, Shown } from '../../components/states'
 import { DEMAND_TONES, Mark } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
@@ -103,7 +104,7 @@ function Asked({ demand }: { demand: DemandDetail }) {
   const language = useLanguage()
   const terms = resource.data?.published
   const filter = grant.data?.row_filter_in_words
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     [told.applicant, departments.name(demand.department)],
     [told.supplier, departments.name(demand.supplier)],
     [told.resource, demand.resource && <Link to={`/catalogue/${demand.resource}`}>{terms?.title ?? demand.resource}</Link>],
@@ -150,16 +151,7 @@ function Asked({ demand }: { demand: DemandDetail }) {
   ]
   return (
     <Section title={told.asked}>
-      <dl className="facts">
-        {facts.map(([name, value]) =>
-          value ? (
-            <div key={name} style={{ display: 'contents' }}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ) : null,
-        )}
-      </dl>
+      <Facts facts={facts} />
     </Section>
   )
 }

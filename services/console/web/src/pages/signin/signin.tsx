@@ -3,6 +3,7 @@ import { Alert, Button, Form, Input } from 'antd'
 import { ask, Refused, type Problem } from '../../api/client'
 import { CONSOLE, type Session, type SignedOut } from '../../api/types'
 import { Brand } from '../../components/frame'
+import { OtherLanguage } from '../../components/language'
 import { useTitle } from '../../components/title'
 import { duration } from '../../format'
 import { useLanguage, useWords } from '../../i18n'
@@ -71,8 +72,6 @@ export function SignIn({ oidc }: { oidc: SignedOut['oidc'] }) {
 
 export function Doorway({ children }: { children: ReactNode }) {
   const words = useWords()
-  const language = useLanguage()
-  const { speak } = useSession()
   const { points } = words.signIn
   return (
     <div className="door">
@@ -97,14 +96,7 @@ export function Doorway({ children }: { children: ReactNode }) {
       </aside>
       <main className="door-form">
         <div className="door-language">
-          <Button
-            type="text"
-            lang={language === 'en' ? 'zh-CN' : 'en'}
-            aria-label={words.top.languageLabel}
-            onClick={() => speak(language === 'en' ? 'zh-CN' : 'en')}
-          >
-            {words.top.language}
-          </Button>
+          <OtherLanguage />
         </div>
         <div className="door-box">{children}</div>
       </main>
