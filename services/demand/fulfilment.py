@@ -119,7 +119,7 @@ class Fulfilment(threading.Thread):
             granting.keep(self._demands, session, grant)
             demand.grant = grant.id
             cases.take_by_rule(self._desk, session, demand, Action.PROVISION, "", now)
-            if demand.channels == ["api"]:
+            if set(demand.channels) == {"api"}:
                 # nothing is carried anywhere, so no manifest will tell: rows are there to be asked for
                 cases.take_by_rule(self._desk, session, demand, Action.DELIVER, "", now)
         log.info("demand provisioned", demand=demand_id, grant=grant.id)
