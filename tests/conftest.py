@@ -18,6 +18,7 @@ from cli.demo.stage import catalogue, server_of
 from cli.demo.world import create
 from cli.exchange import Exchange
 from infra.embedded import home as homes
+from tests.road.catalog.office import Place
 from tests.road.town import Town
 
 # how long an example takes is the machine's affair, not the code's
@@ -101,6 +102,12 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
 @pytest.fixture(scope="session")
 def exchange(tongshu: Tongshu) -> Exchange:
     return exchange_of(tongshu)
+
+
+@pytest.fixture(scope="session")
+def place(exchange: Exchange) -> Place:
+    """Callers of every role, and departments of tests' own."""
+    return Place(exchange)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import time
 from datetime import date
 from typing import Any
 
-from cli.demo.stage import Running
+from cli.demo.stage import Running, comes_true
 from cli.demo.world import DEPARTMENTS, Server
 from cli.exchange import Exchange
 
@@ -78,8 +78,5 @@ def figures(exchange: Exchange, today: date) -> dict[str, Any]:
 
 
 def _await(holds: Any) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise NotClosed("The correction was not found in time: see `./tongshu logs tracking`.")
-        time.sleep(0.1)
+    if not comes_true(holds, _PATIENCE_SECONDS):
+        raise NotClosed("The correction was not found in time: see `./tongshu logs tracking`.")

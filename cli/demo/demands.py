@@ -5,7 +5,6 @@ Each is a short play: who takes which step. At the end every demand must be in t
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 from rich.table import Table
 
-from cli.demo.stage import publish
+from cli.demo.stage import comes_true, publish
 from cli.demo.world import DEPARTMENTS
 from cli.exchange import Exchange, Refused
 
@@ -203,14 +202,16 @@ def play(exchange: Exchange, *, keep: bool) -> tuple[Table, list[str]]:
         Person(exchange, "provider", "civil_affairs"),
         Person(exchange, "administrator"),
     )
-    _await(lambda: all(person.recognised() for person in cast.everybody()))
+    comes_true(lambda: all(person.recognised() for person in cast.everybody()), _PATIENCE_SECONDS)
     plays = _plays(datetime.now(UTC))
     demands = [_run(cast, one) for one in plays]
 
     def states() -> list[dict[str, Any]]:
         return [cast.applicant.ask("GET", f"/demands/{demand}") for demand in demands]
 
-    _await(lambda: all(now["state"] in one.ends for now, one in zip(states(), plays, strict=True)))
+    comes_true(
+        lambda: all(now["state"] in one.ends for now, one in zip(states(), plays, strict=True)), _PATIENCE_SECONDS
+    )
     told = [
         (one, now, cast.applicant.ask("GET", f"/demands/{now['id']}/steps"))
         for one, now in zip(plays, states(), strict=True)
@@ -236,15 +237,6 @@ def _run(cast: Cast, one: Play) -> str:
             person.ask("PUT", f"/demands/{demand}", mended)
         person.ask("POST", f"/demands/{demand}/steps", {"action": action, **given})
     return demand
-
-
-def _await(fits: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not fits():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def _table(told: list[tuple[Play, dict[str, Any], list[dict[str, Any]]]]) -> Table:

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from cli.demo.stage import Running
+from cli.demo.stage import Running, comes_true
 from cli.demo.world import DEPARTMENTS, Generator, Row, Server
 from cli.exchange import Exchange
 
@@ -88,8 +88,5 @@ def _entries(exchange: Exchange) -> list[dict[str, Any]]:
 
 
 def _await(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not holds():
-        if time.monotonic() > deadline:
-            raise NotKept(f"{what}: see `./tongshu logs sync`")
-        time.sleep(0.1)
+    if not comes_true(holds, _PATIENCE_SECONDS):
+        raise NotKept(f"{what}: see `./tongshu logs sync`")

@@ -128,6 +128,16 @@ def open_grants(
     return running
 
 
+def comes_true(holds: Callable[[], bool], seconds: float) -> bool:
+    """Whether something holds within `seconds`; asked ten times a second."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 def percentile(ascending: Sequence[float], share: float) -> float:
     """The value below which `share` of a sorted, non-empty sequence lies."""
     return ascending[min(len(ascending) - 1, int(len(ascending) * share))]

@@ -57,11 +57,10 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
     }
     app = application("catalog", checks)
     app.state.keys = Keys(sessions, store.idempotency)
-    # an attempt that was refused is told in a transaction of its own: the one it was made in is rolled back
-    apart = db.sessions(engine)
 
     def denied(viewer: Viewer, what: str) -> None:
-        with apart() as session, session.begin():
+        # in a transaction of its own: the one in which it was attempted is rolled back
+        with sessions() as session, session.begin():
             department = viewer.department or ""
             catalogue.publisher.happened(session, "access_denied", what, department, viewer.name, {"what": what})
 

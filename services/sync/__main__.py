@@ -63,11 +63,10 @@ def main() -> None:
     }
     app = application("sync", checks)
     app.state.keys = Keys(sessions, store.idempotency)
-    # an attempt that was refused is told in a transaction of its own: the one it was made in is rolled back
-    apart = db.sessions(engine)
 
     def denied(viewer: Viewer, what: str) -> None:
-        with apart() as session, session.begin():
+        # in a transaction of its own: the one in which it was attempted is rolled back
+        with sessions() as session, session.begin():
             department = viewer.department or ""
             room.publisher.happened(session, "access_denied", what, department, what, viewer.name, {"what": what})
 

@@ -16,7 +16,7 @@ from services.audit.topics import LOG
 from services.core import telemetry
 from services.core.avro import Codec, Registry
 from tests.conftest import Tongshu
-from tests.road.catalog.office import Place, government_code
+from tests.road.catalog.office import government_code
 from tests.road.town import Town, eventually
 
 
@@ -45,11 +45,6 @@ class Books:
         form = {"slug": code, "uscc": government_code(), "name": f"部门 {code}", "name_en": f"Department {code}"}
         self.exchange.ask("POST", "catalog", "/departments", form)
         return code
-
-
-@pytest.fixture(scope="session")
-def place(exchange: Exchange) -> Place:
-    return Place(exchange)
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.exchange import Exchange
 from tests.road.catalog.office import Office, Place
-
-
-@pytest.fixture(scope="session")
-def place(exchange: Exchange) -> Place:
-    return Place(exchange)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 
 from cli.exchange import Exchange
 from tests.road.audit.conftest import Books
-from tests.road.catalog.office import Place
 
 OWN_PASSWORD = "a quiet harbour in october"
 
@@ -108,11 +107,6 @@ def reception(exchange: Exchange) -> Reception:
 @pytest.fixture
 def administrator(reception: Reception) -> Browser:
     return reception.administrator
-
-
-@pytest.fixture(scope="session")
-def place(exchange: Exchange) -> Place:
-    return Place(exchange)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from cli.exchange import Exchange, Refused
-from tests.road.catalog.office import Place
 from tests.road.town import Table, Town, eventually
 
 
@@ -123,11 +122,6 @@ class Scene:
         """`count` changes of the table, in one transaction."""
         prefix = uuid.uuid4().hex[:8]
         self.table.run(f"insert into {{t}} select '{prefix}' || n, n from generate_series(1, {count}) n")
-
-
-@pytest.fixture(scope="session")
-def place(exchange: Exchange) -> Place:
-    return Place(exchange)
 
 
 @pytest.fixture(scope="session")
