@@ -181,8 +181,9 @@ def test_withdrawing_a_demand_ends_its_grant_at_the_broker(bureau: Bureau) -> No
     try:
         reader.await_records(2)
         assert bureau.applicant.takes(demand, "withdraw")["state"] == "withdrawn"
+        eventually(lambda: [reader.poll()] and reader.refusals, bool, "the broker's refusal")
         table.run("insert into {t} values ('3', '丙', '320612')")
-        eventually(lambda: [reader.poll()] and reader.refusals, bool, "the broker's refusal", 5)
+        reader.poll(1)
         assert len(reader.records) == 2
     finally:
         reader.close()
