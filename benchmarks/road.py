@@ -39,9 +39,8 @@ _BURST = (
 )
 
 
-def run(exchange: Exchange, *, rate: float, seconds: float) -> Report:
+def run(report: Report, exchange: Exchange, *, rate: float, seconds: float) -> None:
     """Measure on a running exchange with samples, on which nothing else happens."""
-    report = Report("road")
     server = server_of(exchange)
     create(server, _SEED)
     report.add("resident memory at rest", resident_bytes(exchange) / 1024**2, "MiB")
@@ -56,7 +55,6 @@ def run(exchange: Exchange, *, rate: float, seconds: float) -> Report:
     finally:
         for one in running:
             one.receiver.stop()
-    return report
 
 
 def resident_bytes(exchange: Exchange) -> int:
@@ -201,7 +199,7 @@ def _throughput(report: Report, exchange: Exchange, server: Server, running: lis
     copied, copy_seconds, copy_cpu = _copy(exchange, places)
     report.add("copy loop: records, by the clock", copied / copy_seconds, "1/s")
     report.add("copy loop: CPU a record", copy_cpu / copied * 1e6, "µs")
-    report.compare("relay_over_copy", delivered / cpu, copied / copy_cpu)
+    report.compare("road_relay_over_copy", delivered / cpu, copied / copy_cpu)
 
 
 def _burst(server: Server) -> int:

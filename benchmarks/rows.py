@@ -1,4 +1,6 @@
-"""`./tongshu bench rows`: look-ups of single rows over HTTP, beside two peers that answer the same bytes of JSON.
+"""Look-ups of single rows over HTTP, beside two peers: a part of `./tongshu bench sync`.
+
+The peers answer the same bytes of JSON.
 
 One is a plain FastAPI route (SQLAlchemy session, pydantic models, a key that is looked up in memory) over a table that
 holds the grant's rows; the other is the same server, Uvicorn with httptools and uvloop, with one fixed body. Each is
@@ -52,9 +54,8 @@ end
 """
 
 
-def run(exchange: Exchange, *, rounds: int) -> Report:
+def run(report: Report, exchange: Exchange, *, rounds: int) -> None:
     """Measure on a running exchange with samples, on which nothing else happens."""
-    report = Report("rows")
     server = server_of(exchange)
     create(server, _SEED)
     catalogue(exchange, server)
@@ -91,7 +92,6 @@ def run(exchange: Exchange, *, rounds: int) -> Report:
         report.add(f"row API at half its rate, p{share * 100:.0f}", percentile(latencies, share) * 1_000, "ms")
     report.compare("rows_over_fastapi", rates["ours"], rates["fastapi"])
     report.compare("rows_over_bare", rates["ours"], rates["bare"])
-    return report
 
 
 def _ask(port: int, key: str, path: str) -> httpx.Response:
@@ -223,7 +223,7 @@ def _peer(kind: str, key: str, what: str) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.rows_peers", kind, str(port), key, what])
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks.peers.row_routes", kind, str(port), key, what])
     try:
         until = time.monotonic() + 60
         while True:

@@ -1,78 +1,53 @@
-"""`./tongshu bench sync`: the projection engines beside each other, and the relay beside a loop that only copies.
+"""The relay beside what a user could pick instead: a part of `./tongshu bench sync`.
 
-The engines project records of 12 and of 40 items in memory. The relay is the exchange's own: it drains a backlog of
-changes for one grant, then for eight, each exactly once and with its manifests, beside a confluent-kafka loop that
-copies the same changes in transactions of the same size and does nothing else. Relay and loop are compared by the CPU
-time of their process: on few cores the broker takes the clock.
+The exchange's own relay drains a backlog of changes for one grant, then for eight, each exactly once and with its
+manifests. Beside it: a confluent-kafka loop that copies the same changes in transactions of the same size and does
+nothing else, MirrorMaker 2, which only copies too, and the projection of the one grant as an application of Kafka
+Streams, quixstreams and faust; for eight grants, MirrorMaker 2 copying eight times, and eight Debezium connectors whose
+transforms cut and mask. All are compared by the CPU time of their processes: on few cores the broker takes the clock.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import multiprocessing
 import statistics
 import struct
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-import fastavro
 import psutil
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 
+from benchmarks.peers.running import OWNER, PEERS, Running, connectors, mirrored
 from benchmarks.report import Report
 from benchmarks.road import process_of
 from cli.demo.grants import GRANTS
 from cli.demo.stage import catalogue, server_of
-from cli.demo.world import create
+from cli.demo.world import Server, create
 from cli.exchange import Exchange, Refused
 from services.core.avro import Codec
 from services.core.kafka import Topic, client_config, ensure_topics
-from services.sync.projection import native
 from services.sync.projection.plan import Plan, compile_plan
 from services.sync.projection.reference import project
-from services.sync.relay.repeats import Mark
 from services.sync.relay.worker import GROUP, LIVE_BATCH
 
 _HEADER = struct.Struct(">bI")
 _MASTER = bytes(32)
 _MOST_BYTES = 1_000_000
 _ROUNDS = 5
+_WARM_UP_SECONDS = 30.0
+_PATIENCE_SECONDS = 300.0
 _CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
-def engines(report: Report) -> None:
-    """Both engines on the same changes in memory, one thread each."""
-    for items in (12, 40):
-        writer, plans, changes = _changes(items, 5_000)
-        report.add(f"{items} items: a change", statistics.fmean(map(len, changes)), "bytes")
-        for count in (1, 8):
-            some = plans[:count]
-            served = [native.Served(plan, 1, 2, 1) for plan in some]
-            projection = native.compiled(writer, 9, served, _MOST_BYTES)
-            few = changes[:500]
-            made, seconds = _reference(writer, some, few)
-            outcomes = projection.run(few, 0, Mark(), 0, False)
-            assert [[one["value"] for one in outcomes.messages(n, 0)] for n in range(count)] == made
-            by_reference = seconds / len(few)
-            bare = _least(projection, changes, None, leaves=False)
-            whole = _least(projection, changes, Mark(), leaves=True)
-            name = f"{items} items, {count} grant{'s' * (count > 1)}"
-            report.add(f"{name}: native", 1 / bare, "changes/s")
-            report.add(f"{name}: native, repetitions looked for, leaves hashed", 1 / whole, "changes/s")
-            report.add(f"{name}: reference", 1 / by_reference, "changes/s")
-            suffix = ("" if count == 1 else f"_{count}") + ("" if items == 12 else f"_{items}_items")
-            report.compare(f"native_over_reference{suffix}", 1 / bare, 1 / by_reference)
-
-
 def relay(report: Report, exchange: Exchange, records: int) -> None:
-    """The exchange's relay with one and with eight grants of one resource, beside the loop that copies."""
-    create(server_of(exchange), 809)
-    catalogue(exchange, server_of(exchange))
+    """The exchange's relay with one and with eight grants of one resource, and its peers."""
+    server = server_of(exchange)
+    create(server, 809)
+    catalogue(exchange, server)
     request = dict(GRANTS[0].request)
     grants = [exchange.ask("POST", "demand", "/grants", request)]
     source = _Source(exchange)
@@ -85,146 +60,69 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
         before = _end(exchange, grants[0]["topic"])
         one.append(_drain(exchange, changes))
         copied.append(_copied(exchange, records))
-    _require_same(exchange, grants[0], before, changes)
-    cpu, seconds = (statistics.median(column) for column in zip(*one, strict=True))
-    copy_cpu, copy_seconds = (statistics.median(column) for column in zip(*copied, strict=True))
+    seen = _seen(exchange, grants[0], changes)
+    held = zip(_values(exchange, grants[0]["topic"], before, records), seen, strict=True)
+    _require_same((exchange.registry.decode(value)[1], wanted) for value, wanted in held)
+    cpu, seconds = _medians(one)
+    copy_cpu, copy_seconds = _medians(copied)
     report.add("relay, 1 grant: by the clock", records / seconds, "records/s")
     report.add("relay, 1 grant: CPU a record", cpu / records * 1e6, "µs")
     report.add("copy loop: by the clock", records / copy_seconds, "records/s")
     report.add("copy loop: CPU a record", copy_cpu / records * 1e6, "µs")
     report.compare("relay_over_copy", records / cpu, records / copy_cpu)
+    for name, short, peer in PEERS:
+        with peer(exchange, _told(exchange, grants[0], changes)) as running:
+            peer_cpu, peer_seconds = _round_by_round(exchange, running, changes, seen)
+        report.add(f"{name}: by the clock", records / peer_seconds, "records/s")
+        report.add(f"{name}: CPU a record", peer_cpu / records * 1e6, "µs")
+        report.compare(f"relay_over_{short}", records / cpu, records / peer_cpu)
     grants += [exchange.ask("POST", "demand", "/grants", request) for _ in range(7)]
     _served(exchange, grants)
-    eight = [_drain(exchange, source.changes(records)) for _ in range(_ROUNDS)]
-    cpu_8, seconds_8 = (statistics.median(column) for column in zip(*eight, strict=True))
+    cpu_8, seconds_8 = _medians([_drain(exchange, source.changes(records)) for _ in range(_ROUNDS)])
     report.add("relay, 8 grants: by the clock", 8 * records / seconds_8, "deliveries/s")
     report.add("relay, 8 grants: CPU a delivery", cpu_8 / records / 8 * 1e6, "µs")
     report.compare("fanout_cpu_8_over_1", cpu_8 / records / 8, cpu / records)
+    with mirrored(exchange, _told(exchange, grants[0], changes), 8) as running:
+        mirror_cpu, _ = _round_by_round(exchange, running, changes, None)
+    report.add("MirrorMaker 2, 8 copies: CPU a copy", mirror_cpu / records / 8 * 1e6, "µs")
+    report.compare("fanout_over_mm2", records / cpu_8, records / mirror_cpu)
+    _beside_connectors(report, exchange, server, grants)
 
 
-# -- engines -----------------------------------------------------------------------------------------------------------
+def _beside_connectors(report: Report, exchange: Exchange, server: Server, grants: Sequence[Mapping[str, Any]]) -> None:
+    """Changes of the source itself, for eight grants: by one connector and the relay, and by eight connectors."""
+    # rows that the grants see, so that both sides deliver all of them
+    update = """
+        update population.person set phone = '1' || lpad(%s::text, 10, '3'), name = name || '又'
+        where region like '3206%%'
+    """
+    with server.connect(OWNER) as source, connectors(exchange, server, 8) as running:
+        changed, costs = 0, []
+        for turn in range(1 + _ROUNDS):
+            parts = [psutil.Process(process_of(exchange, part)) for part in ("connect", "sync")]
+            ours, theirs = [_cpu(part) for part in parts], _cpu(psutil.Process(running.pid))
+            ends = {topic: _end(exchange, topic) for topic in running.outputs}
+            changed = source.execute(update.encode(), (turn,)).rowcount
+            _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
+            _drained(exchange)
+            spent = [_cpu(part) - before for part, before in zip(parts, ours, strict=True)]
+            # the first goes to the compilers of all sides
+            if turn:
+                costs.append((*spent, _cpu(psutil.Process(running.pid)) - theirs))
+    connect, sync, eight = (statistics.median(column) / changed / 8 for column in zip(*costs, strict=True))
+    report.add("8 Debezium connectors: CPU a delivery", eight * 1e6, "µs")
+    report.add("1 Debezium connector and the relay: CPU a delivery", (connect + sync) * 1e6, "µs")
+    report.compare("fanout_over_connectors", 1 / sync, 1 / eight)
+    report.compare("fanout_over_connectors_with_our_connector", 1 / (connect + sync), 1 / eight)
 
 
-def _changes(items: int, count: int) -> tuple[dict[str, Any], list[Plan], list[bytes]]:
-    """Creates of rows with so many items, and plans of eight grants that see two thirds of them, one of them masked."""
-    kinds: list[tuple[str, Any, Callable[[int], Any]]] = [
-        ("string", "string", lambda n: f"3206121990{n:08d}"),
-        ("string", "string", lambda n: "王小明"),
-        ("string", "string", lambda n: "1"),
-        ("date", {"type": "int", "connect.name": "io.debezium.time.Date"}, lambda n: 7_000 + n % 1_000),
-        ("string", "string", lambda n: "320612"),
-        ("string", "string", lambda n: f"金沙街道{n % 97}号"),
-        ("string", "string", lambda n: f"138{n % 10**8:08d}"),
-        ("string", "string", lambda n: "alive"),
-        ("decimal", {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2},
-         lambda n: Decimal(n) / 100),
-        ("integer", "int", lambda n: n % 9),
-        ("timestamp", {"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"},
-         lambda n: 1_790_000_000_000_000 + n),
-        ("string", "string", lambda n: None),
-    ]  # fmt: skip
-    columns = [kinds[place % len(kinds)] for place in range(items)]
-    fields = [
-        {"name": f"c{n}", "type": schema if n == 0 else ["null", schema]} for n, (_, schema, _) in enumerate(columns)
-    ]
-    writer = _envelope(fields)
-    resource = {
-        "code": "r",
-        "mount": {"system": "residents", "kind": "table"},
-        "items": [
-            {"name": f"i{n}", "title": f"i{n}", "type": kind, "column": f"c{n}", "key": n == 0}
-            for n, (kind, _, _) in enumerate(columns)
-        ],
-    }
-    plans = [compile_plan(writer, resource, _grant(f"{place:012x}", items, place), _MASTER) for place in range(8)]
-    parsed = fastavro.parse_schema(writer)
-    rows = ({f"c{n}": value(number) for n, (_, _, value) in enumerate(columns)} for number in range(count))
-    return writer, plans, [_wire(9, parsed, _create(row, number)) for number, row in enumerate(rows)]
-
-
-def _grant(name: str, items: int, place: int) -> dict[str, Any]:
-    seen = [n for n in range(items) if n == 0 or (n + place) % 3]
-    mask = json.dumps({"kind": "keep", "first": 1})
-    return {
-        "id": name,
-        "resource": "r",
-        "contract_version": "1.0.0",
-        "items": [{"name": f"i{n}", "mask": mask if n == 1 else None} for n in seen],
-        "row_filter": None,
-        "topic": f"share.d.{name}",
-    }
-
-
-def _envelope(fields: list[dict[str, Any]]) -> dict[str, Any]:
-    """The schema that Debezium's Postgres connector writes."""
-    text, long = ["null", "string"], ["null", "long"]
-    source = {
-        "version": "string", "connector": "string", "name": "string", "ts_ms": "long", "snapshot": ["string", "null"],
-        "db": "string", "sequence": text, "ts_us": long, "ts_ns": long, "schema": "string", "table": "string",
-        "txId": long, "lsn": long, "xmin": long,
-    }  # fmt: skip
-    block = {"id": "string", "total_order": "long", "data_collection_order": "long"}
-    parts: dict[str, Any] = {
-        "before": ["null", _record("Value", {}) | {"fields": fields}],
-        "after": ["null", "Value"],
-        "source": _record("Source", source),
-        "transaction": ["null", _record("block", block)],
-        "op": "string", "ts_ms": long, "ts_us": long, "ts_ns": long,
-    }  # fmt: skip
-    return _record("Envelope", parts) | {"namespace": _CHANGE_TOPIC}
-
-
-def _record(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "record", "name": name, "fields": [{"name": field, "type": kind} for field, kind in fields.items()]}
-
-
-def _create(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    at = 1_790_000_000_000 + number
-    source = {
-        "version": "3.5.0.Final", "connector": "postgresql", "name": "cdc.residents", "ts_ms": at, "snapshot": "false",
-        "db": "residents", "sequence": f'["{2**40 + number}","{2**40 + number + 1}"]', "ts_us": at * 1_000,
-        "ts_ns": at * 1_000_000, "schema": "population", "table": "person", "txId": number,
-        "lsn": 2**40 + number + 1, "xmin": None,
-    }  # fmt: skip
-    return {
-        "before": None, "after": row, "source": source, "transaction": None,
-        "op": "c", "ts_ms": at, "ts_us": at * 1_000, "ts_ns": at * 1_000_000,
-    }  # fmt: skip
-
-
-def _wire(schema_id: int, parsed: Any, record: Any) -> bytes:
-    out = io.BytesIO()
-    out.write(_HEADER.pack(0, schema_id))
-    fastavro.schemaless_writer(out, parsed, record)
-    return out.getvalue()
-
-
-def _reference(writer: Any, plans: Sequence[Plan], changes: Sequence[bytes]) -> tuple[list[list[bytes]], float]:
-    """What the reference makes of `changes` for each plan (values only), and the seconds it took: decode once, project
-    and encode for each."""
-    parsed = fastavro.parse_schema(writer)
-    schemas = [(fastavro.parse_schema(plan.key_schema), fastavro.parse_schema(plan.value_schema)) for plan in plans]
-    made: list[list[bytes]] = [[] for _ in plans]
-    begun = time.process_time()
-    for data in changes:
-        body = io.BytesIO(data)
-        body.seek(_HEADER.size)
-        envelope: Any = fastavro.schemaless_reader(body, parsed, None)
-        for plan, (key, value), kept in zip(plans, schemas, made, strict=True):
-            for one in project(plan, envelope):
-                _wire(1, key, one.key)
-                kept.append(_wire(2, value, one.value))
-    return made, time.process_time() - begun
-
-
-def _least(projection: Any, changes: Sequence[bytes], mark: Mark | None, *, leaves: bool) -> float:
-    """Seconds of CPU for a change: the least of many goes."""
-    found = []
-    for _ in range(40):
-        begun = time.process_time()
-        projection.run(changes, 0, mark, 0, False, leaves=leaves)
-        found.append(time.process_time() - begun)
-    return min(found) / len(changes)
+def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -> None:
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while any(_end(exchange, topic) < end for topic, end in ends.items()):
+        if time.monotonic() > until:
+            running.require_well()
+            raise AssertionError("the connectors do not write all changes")
+        time.sleep(0.1)
 
 
 # -- relay -------------------------------------------------------------------------------------------------------------
@@ -263,22 +161,36 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
     """Put `changes` before the relay; its seconds of CPU, and by the clock, until all are delivered and committed."""
     process = psutil.Process(process_of(exchange, "sync"))
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
-    before, begun = sum(process.cpu_times()[:2]), time.monotonic()
+    before, begun = _cpu(process), time.monotonic()
+    _produce(producer, _CHANGE_TOPIC, changes)
+    _drained(exchange)
+    return _cpu(process) - before, time.monotonic() - begun
+
+
+def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
     for start in range(0, len(changes), 10_000):
         some: list[Any] = [{"key": key, "value": value} for key, value in changes[start : start + 10_000]]
         # into one partition, so that one reader can copy the same and find deliveries in the order of the changes
-        producer.produce_batch(_CHANGE_TOPIC, some, partition=0)
+        producer.produce_batch(topic, some, partition=0)
         while len(producer) > 50_000:
             producer.poll(0.01)
     producer.flush()
-    end, admin = _end(exchange, _CHANGE_TOPIC), exchange.admin()
+
+
+def _drained(exchange: Exchange) -> None:
+    """Wait until the relay has committed all changes that there are."""
+    reader, admin = exchange.consumer(group_id="bench", isolation_level="read_uncommitted"), exchange.admin()
+    places = [
+        TopicPartition(_CHANGE_TOPIC, number)
+        for number in reader.list_topics(_CHANGE_TOPIC, 30).topics[_CHANGE_TOPIC].partitions
+    ]
+    ends = {one.partition: reader.get_watermark_offsets(one, 30)[1] for one in places}
+    reader.close()
     while True:
-        asked = ConsumerGroupTopicPartitions(GROUP, [TopicPartition(_CHANGE_TOPIC, 0)])
-        told = admin.list_consumer_group_offsets([asked])[GROUP].result(30)
-        if told.topic_partitions[0].offset >= end:
-            break
+        told = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(GROUP, places)])[GROUP].result(30)
+        if all(one.offset >= ends[one.partition] for one in told.topic_partitions if ends[one.partition]):
+            return
         time.sleep(0.02)
-    return sum(process.cpu_times()[:2]) - before, time.monotonic() - begun
 
 
 def _copied(exchange: Exchange, records: int) -> tuple[float, float]:
@@ -338,25 +250,111 @@ def _served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
             time.sleep(0.2)
 
 
-def _require_same(
-    exchange: Exchange, grant: Mapping[str, Any], start: int, changes: Sequence[tuple[bytes, bytes]]
-) -> None:
-    """No figure counts before the relay's output is, record for record, what the reference makes of the changes."""
-    resource, state = (
-        _state(exchange, "catalog.resources", "population"),
-        _state(exchange, "demand.grants", grant["id"]),
-    )
+def _told(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
+    """What a peer must know to project as the relay does for `grant`."""
+    plan, registry = _plan(exchange, grant, changes), exchange.registry
+    login = client_config(exchange.settings, "admin")
+    return {
+        "bootstrap": exchange.bootstrap, "username": login["sasl.username"], "password": login["sasl.password"],
+        "writer": registry.schema(registry.decode(changes[0][1])[0]), "key": plan.key_schema,
+        "value": plan.value_schema, "key_id": registry.register(f"{grant['topic']}-key", plan.key_schema),
+        "value_id": registry.register(f"{grant['topic']}-value", plan.value_schema), "system": plan.system,
+        "grant": plan.grant, "contract_version": plan.contract_version,
+    }  # fmt: skip
+
+
+def _plan(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence[tuple[bytes, bytes]]) -> Plan:
+    resource = _state(exchange, "catalog.resources", "population")
     schema_id, _ = exchange.registry.decode(changes[0][1])
     master = bytes.fromhex(exchange.home.secret("pseudonym_key"))
-    plan = compile_plan(exchange.registry.schema(schema_id), resource, state, master)
-    reader = exchange.consumer(group_id=f"bench-{uuid.uuid4()}")
-    reader.assign([TopicPartition(grant["topic"], 0, start)])
+    return compile_plan(
+        exchange.registry.schema(schema_id), resource, _state(exchange, "demand.grants", grant["id"]), master
+    )
+
+
+def _seen(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence[tuple[bytes, bytes]]) -> list[Any]:
+    """What the reference makes of each of `changes` for `grant`."""
+    plan, found = _plan(exchange, grant, changes), []
     for _, value in changes:
-        message = reader.poll(30)
-        assert message is not None
-        (wanted,) = project(plan, exchange.registry.decode(value)[1])
-        assert exchange.registry.decode(message.value() or b"")[1] == wanted.value
+        (one,) = project(plan, exchange.registry.decode(value)[1])
+        found.append(one.value)
+    return found
+
+
+def _require_same(pairs: Iterable[tuple[Any, Any]]) -> None:
+    """No figure counts before the outputs are, record for record, what they must be."""
+    for held, wanted in pairs:
+        if held != wanted:
+            raise AssertionError(f"a record is {held} and not {wanted}")
+
+
+def _round_by_round(
+    exchange: Exchange, running: Running, changes: Sequence[tuple[bytes, bytes]], seen: Sequence[Any] | None
+) -> tuple[float, float]:
+    """Median seconds of CPU, and by the clock, that a peer takes for `changes`, after it was warmed up with them.
+
+    Its first output must be `seen`, or with None the changes themselves.
+    """
+    producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
+    spent, warm = list[tuple[float, float]](), time.monotonic() + _WARM_UP_SECONDS
+    places = dict.fromkeys(running.outputs, 0)
+    while len(spent) < _ROUNDS:
+        before, begun = _cpu(psutil.Process(running.pid)), time.monotonic()
+        _produce(producer, running.input, changes)
+        values = _outputs(exchange, running, places, len(changes))
+        if time.monotonic() > warm:
+            spent.append((_cpu(psutil.Process(running.pid)) - before, time.monotonic() - begun))
+        else:
+            held = values if seen is None else [exchange.registry.decode(value)[1] for value in values]
+            _require_same(zip(held, seen if seen is not None else [value for _, value in changes], strict=True))
+            warm = max(warm, time.monotonic())
+    return _medians(spent)
+
+
+def _outputs(exchange: Exchange, running: Running, places: dict[str, int], count: int) -> list[bytes]:
+    """Read `count` records of each output from its place on; gives those of the first."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while missing := set(running.outputs) - set(exchange.admin().list_topics(timeout=30).topics):
+        running.require_well()
+        if time.monotonic() > until:
+            raise AssertionError(f"the peer has not made {missing}")
+        time.sleep(0.2)
+    reader = exchange.consumer(group_id=f"bench-{uuid.uuid4()}")
+    reader.assign([TopicPartition(topic, 0, place) for topic, place in places.items()])
+    left, first = dict.fromkeys(running.outputs, count), []
+    while any(left.values()):
+        for message in reader.consume(10_000, 0.05):
+            if message.error() is not None:
+                raise KafkaException(message.error())
+            topic = str(message.topic())
+            left[topic] -= 1
+            places[topic] = int(message.offset() or 0) + 1
+            if topic == running.outputs[0]:
+                first.append(bytes(message.value() or b""))
+        if time.monotonic() > until:
+            running.require_well()
+            raise AssertionError(f"the peer does not write what is left: {left}")
     reader.close()
+    return first
+
+
+def _values(exchange: Exchange, topic: str, start: int, count: int) -> list[bytes]:
+    """The values of `count` records from `start` on."""
+    reader, found = exchange.consumer(group_id=f"bench-{uuid.uuid4()}"), list[bytes]()
+    reader.assign([TopicPartition(topic, 0, start)])
+    while len(found) < count:
+        found += [bytes(message.value() or b"") for message in reader.consume(count - len(found), 0.2)]
+    reader.close()
+    return found
+
+
+def _medians(rounds: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    cpu, seconds = (statistics.median(column) for column in zip(*rounds, strict=True))
+    return cpu, seconds
+
+
+def _cpu(process: psutil.Process) -> float:
+    return float(sum(process.cpu_times()[:2]))
 
 
 def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:

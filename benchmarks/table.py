@@ -1,4 +1,4 @@
-"""`./tongshu bench table`: a share topic into a department's table, beside two peers that get the same records.
+"""A share topic into a department's table, beside two peers that get the same: a part of `./tongshu bench sync`.
 
 One is Debezium's JDBC sink (upsert, deletes on, its largest batches, its reduction buffer, UNNEST inserts) in a Connect
 worker of its own, warmed up before; the other copies the same rows, which lie ready in memory, into a temporary table
@@ -8,32 +8,24 @@ updates of every row. Each is timed from its first batch in the table to its las
 
 from __future__ import annotations
 
-import json
 import random
-import socket
 import statistics
-import subprocess
-import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 from confluent_kafka import Producer
 from psycopg import sql
 
-from benchmarks.peers import jdbc_sink
+from benchmarks.peers.bringing import jdbc_sink
+from benchmarks.peers.worker import Worker, worker
 from benchmarks.report import Report
 from cli.demo.stage import server_of
 from cli.exchange import Exchange
-from infra.embedded.toolchain import locate
 from services.core.avro import Codec
-from services.core.connect import avro_converters
 from services.core.kafka import Topic, client_config, ensure_topics
 from services.sync.projection.plan import compile_plan
 from services.sync.sink import BATCH
@@ -169,12 +161,11 @@ class _Bench:
         return (2 * rows - min(BATCH, rows)) / elapsed, self.digest(name)
 
 
-def run(exchange: Exchange, *, rows: int, rounds: int) -> Report:
+def run(report: Report, exchange: Exchange, *, rows: int, rounds: int) -> None:
     """Measure on a running exchange with samples, on which nothing else happens."""
-    report = Report("table")
     bench = _Bench(exchange, rows)
     spreads: dict[str, list[float]] = {"ours": [], "bare": [], "jdbc sink": []}
-    with _sink(exchange) as sink:
+    with worker(exchange, plugins=jdbc_sink()) as sink:
         topic, records = bench.fill(_WARM_UP_ROWS)
         _by_sink(bench, sink, topic, _WARM_UP_ROWS)
         bench.ours(topic, _WARM_UP_ROWS)
@@ -199,8 +190,7 @@ def run(exchange: Exchange, *, rows: int, rounds: int) -> Report:
     report.add("COPY to staging and upsert, rows ready in memory", medians["bare"], "1/s")
     report.add("Debezium JDBC sink", medians["jdbc sink"], "1/s")
     report.compare("table_over_jdbc_sink", medians["ours"], medians["jdbc sink"])
-    report.compare("table_over_bare", medians["ours"], medians["bare"])
-    return report
+    report.compare("table_over_copy_upsert", medians["ours"], medians["bare"])
 
 
 def _key(number: int) -> str:
@@ -267,67 +257,7 @@ def _ready(topic: str, records: list[tuple[bytes, bytes]]) -> tuple[Layout, list
     return shape, batches
 
 
-# -- the JDBC sink ---------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _sink(exchange: Exchange) -> Iterator[httpx.Client]:
-    """A Connect worker of its own with the JDBC sink; gives its REST API."""
-    tools, peers = locate(), jdbc_sink()
-    login = client_config(exchange.settings, "admin")
-    jaas = (
-        "org.apache.kafka.common.security.scram.ScramLoginModule required"
-        f' username="admin" password="{login["sasl.password"]}";'
-    )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory(prefix="tongshu-bench-connect-") as folder:
-        security = {
-            "bootstrap.servers": exchange.bootstrap, "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512", "sasl.jaas.config": jaas,
-        }  # fmt: skip
-        worker = {
-            **security,
-            **{f"consumer.{name}": value for name, value in security.items()},
-            **avro_converters(exchange.settings),
-            "listeners": f"http://127.0.0.1:{port}",
-            "plugin.path": f"{peers},{tools.connect_plugins}",
-            "plugin.discovery": "hybrid_warn",
-            "offset.storage.file.filename": f"{folder}/offsets",
-            "connector.client.config.override.policy": "All",
-        }
-        properties = Path(folder) / "worker.properties"
-        properties.touch(mode=0o600)
-        properties.write_text("".join(f"{name}={value}\n" for name, value in worker.items()))
-        command = [str(tools.java), "-Xmx768m", "-cp", tools.connect_classpath]
-        with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [*command, "org.apache.kafka.connect.cli.ConnectStandalone", str(properties)], stdout=log, stderr=log
-            )
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-        try:
-            _await_worker(client, process, Path(folder) / "log")
-            yield client
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _await_worker(client: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise AssertionError(f"the Connect worker ended: {log.read_text()[-2_000:]}")
-        try:
-            if client.get("/connectors").is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    raise AssertionError("the Connect worker does not answer")
-
-
-def _by_sink(bench: _Bench, sink: httpx.Client, topic: str, rows: int) -> tuple[float, str]:
+def _by_sink(bench: _Bench, sink: Worker, topic: str, rows: int) -> tuple[float, str]:
     table = f"sink_{topic.rpartition('.')[2]}"
     config = {
         "connector.class": "io.debezium.connector.jdbc.JdbcSinkConnector",
@@ -352,16 +282,8 @@ def _by_sink(bench: _Bench, sink: httpx.Client, topic: str, rows: int) -> tuple[
         "transforms.row.type": "org.apache.kafka.connect.transforms.ExtractField$Value",
         "transforms.row.field": "row",
     }
-    answer = sink.put(f"/connectors/{table}/config", json=config)
-    if answer.is_error:
-        raise AssertionError(f"Connect refuses the sink: {answer.text}")
-
-    def check() -> None:
-        told = sink.get(f"/connectors/{table}/status").json()
-        if any(task["state"] == "FAILED" for task in told.get("tasks", ())):
-            raise AssertionError(f"the sink has failed: {json.dumps(told)[:3_000]}")
-
+    sink.start(table, config)
     try:
-        return bench.time(table, rows, check), bench.digest(table)
+        return bench.time(table, rows, lambda: sink.require_running(table)), bench.digest(table)
     finally:
-        sink.delete(f"/connectors/{table}")
+        sink.end(table)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,6 @@ from rich.console import Console
 
 from benchmarks import demands as demand_bench
 from benchmarks import road as road_bench
-from benchmarks import sync as sync_bench
 from benchmarks.report import Report
 from cli import up
 from cli.exchange import Exchange
@@ -39,8 +39,9 @@ def road(
     json: Json = None,
 ) -> None:
     """Commit at the source to the consumers of three grants: latency, throughput, CPU, memory."""
+    report = Report("road")
     with own_exchange() as (exchange, seconds_to_start):
-        report = road_bench.run(exchange, rate=rate, seconds=seconds)
+        road_bench.run(report, exchange, rate=rate, seconds=seconds)
     report.add("start of the exchange", seconds_to_start, "s")
     finish(report, json)
 
@@ -83,47 +84,49 @@ def audit(
     finish(report, json)
 
 
-@app.command()
-def table(
-    rows: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Rows, each created and then updated.")] = 50_000,
-    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,
-    json: Json = None,
-) -> None:
-    """A share topic into a department's table, beside Debezium's JDBC sink and a bare COPY and upsert."""
-    from benchmarks import table as table_bench
+class Part(StrEnum):
+    """What `bench sync` measures."""
 
-    with own_exchange() as (exchange, _):
-        report = table_bench.run(exchange, rows=rows, rounds=rounds)
-    finish(report, json)
-
-
-@app.command()
-def rows(
-    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds; medians are told.")] = 3,
-    json: Json = None,
-) -> None:
-    """Look-ups of rows over HTTP, beside a plain FastAPI route and the bare server."""
-    from benchmarks import rows as rows_bench
-
-    # what is measured is the route, not where it says that it is enough
-    os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
-    with own_exchange() as (exchange, _):
-        report = rows_bench.run(exchange, rounds=rounds)
-    finish(report, json)
+    ENGINES = "engines"
+    RELAY = "relay"
+    LATENCY = "latency"
+    TABLE = "table"
+    ROWS = "rows"
 
 
 @app.command()
 def sync(
     records: Annotated[
-        int, typer.Option(min=1_000, max=1_000_000, help="Changes that the relay drains a time.")
+        int, typer.Option(min=1_000, max=1_000_000, help="Changes, or rows of a table, that are delivered a round.")
     ] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds of tables and of rows; medians are told.")] = 3,
+    only: Annotated[list[Part] | None, typer.Option(help="Measure this part only; may be said several times.")] = None,
     json: Json = None,
 ) -> None:
-    """The projection engines beside each other, the relay beside a loop that only copies."""
-    report = Report("sync")
-    sync_bench.engines(report)
-    with own_exchange() as (exchange, _):
-        sync_bench.relay(report, exchange, records)
+    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows; takes half an hour."""
+    # what its parts need would make every other command start later
+    from benchmarks import engines as engines_bench
+    from benchmarks import rows as rows_bench
+    from benchmarks import sync as sync_bench
+    from benchmarks import table as table_bench
+
+    report, parts = Report("sync"), set(only or Part)
+    if Part.ENGINES in parts:
+        engines_bench.run(report)
+    if Part.RELAY in parts:
+        with own_exchange() as (exchange, _):
+            sync_bench.relay(report, exchange, records)
+    if Part.LATENCY in parts:
+        with own_exchange() as (exchange, _):
+            road_bench.run(report, exchange, rate=1_000, seconds=30)
+    if Part.TABLE in parts:
+        with own_exchange() as (exchange, _):
+            table_bench.run(report, exchange, rows=records, rounds=rounds)
+    if Part.ROWS in parts:
+        # what is measured is the route, not where it says that it is enough
+        os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
+        with own_exchange() as (exchange, _):
+            rows_bench.run(report, exchange, rounds=rounds)
     finish(report, json)
 
 

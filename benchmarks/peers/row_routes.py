@@ -1,4 +1,4 @@
-"""The peers of `./tongshu bench rows`: `python -m benchmarks.rows_peers fastapi|bare PORT KEY WHAT`.
+"""The peers of the row API: `python -m benchmarks.peers.row_routes fastapi|bare PORT KEY WHAT`.
 
 `fastapi` answers look-ups as a plain FastAPI application does, from the table `people` at the address WHAT; `bare`
 answers everything with WHAT.
