@@ -2,15 +2,18 @@
 
 A filter is text in a small typed language, parsed once when the grant is made and never executed as code:
 
-    region starts with "3206" and status in ("alive", "moved_out") and not birth_date < date "1990-01-01"
+    region within "320600" and status in ("alive", "moved_out") and not birth_date < date "1990-01-01"
 
 Logic is SQL's: a comparison with a value that is missing is unknown, and a row is seen only when the filter is true.
+
+`within` is about administrative divisions (GB/T 2260): what the item's code once named lies today in the division, or
+is it. Which codes do is not the filter's to know: it is `resolved` before it judges rows.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -42,6 +45,12 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    item: str
+    division: str
+
+
+@dataclass(frozen=True, slots=True)
 class IsNull:
     item: str
 
@@ -60,7 +69,8 @@ class Join:
     right: Node
 
 
-Node = Compare | In | IsNull | Not | Join
+Condition = Compare | In | Within | IsNull
+Node = Condition | Not | Join
 
 _OPERATORS: dict[str, Callable[[object, object], bool]] = {
     "=": lambda a, b: a == b,
@@ -102,10 +112,13 @@ class Filter:
 
     def items(self) -> frozenset[str]:
         """The items it looks at, granted or not."""
-        return frozenset(node.item for node in _walk(self.root) if isinstance(node, Compare | In | IsNull))
+        return frozenset(node.item for node in _walk(self.root) if isinstance(node, Condition))
 
     def check(self, types: Mapping[str, str]) -> None:
-        """Raises FilterError when an item is not in `types` or is compared with a value of another type."""
+        """Raises FilterError when an item is not in `types` or is compared with a value of another type.
+
+        So does a division that is not resolved: only grants know of those.
+        """
         for node in _walk(self.root):
             if isinstance(node, Not | Join):
                 continue
@@ -113,9 +126,19 @@ class Filter:
                 raise FilterError(f"the resource has no item {node.item!r}")
             if isinstance(node, Compare):
                 _check_comparison(node, types[node.item])
+            elif isinstance(node, Within):
+                raise FilterError(f"which codes lie in {node.division} is not known here")
             elif isinstance(node, In):
                 for value in node.values:
                     _check_value(node.item, types[node.item], value)
+
+    def divisions(self) -> frozenset[str]:
+        """The administrative divisions in which rows must lie."""
+        return frozenset(node.division for node in _walk(self.root) if isinstance(node, Within))
+
+    def resolved(self, codes: Mapping[str, Collection[str]]) -> Filter:
+        """The filter in which each division stands for its `codes`; raises FilterError where it has none there."""
+        return Filter(_resolved(self.root, codes))
 
     def matches(self, row: Row) -> bool:
         """Whether `row` (item → str, int, Decimal, bool, date, aware datetime or None) may be seen."""
@@ -140,7 +163,10 @@ _TOKEN = re.compile(
     |(?P<sign><=|>=|!=|[=<>(),]))""",
     re.VERBOSE,
 )
-_KEYWORDS = frozenset({"and", "or", "not", "in", "is", "null", "starts", "with", "true", "false", "date", "timestamp"})
+_DIVISION = re.compile(r'"[0-9]{6}"')
+_KEYWORDS = frozenset(
+    {"and", "or", "not", "in", "is", "null", "starts", "with", "true", "false", "date", "timestamp", "within"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +231,14 @@ class _Parser:
             return Not(IsNull(item)) if negated else IsNull(item)
         if self._take("in"):
             return In(item, self._values())
+        if self._take("within"):
+            return Within(item, self._division())
         if self._take("starts"):
             self._require("with")
             return Compare(item, "starts with", self._value())
         sign = self._peek()
         if sign.kind != "sign" or sign.text not in _OPERATORS:
-            raise self._expected("=, !=, <, <=, >, >=, `in`, `starts with` or `is`")
+            raise self._expected("=, !=, <, <=, >, >=, `in`, `within`, `starts with` or `is`")
         self._next += 1
         return Compare(item, sign.text, self._value())
 
@@ -235,6 +263,13 @@ class _Parser:
             return self._time(token.text)
         self._next -= 1
         raise self._expected("a value")
+
+    def _division(self) -> str:
+        token = self._peek()
+        if token.kind != "string" or not _DIVISION.fullmatch(token.text):
+            raise self._expected('a division\'s code in quotes, such as "320600"')
+        self._next += 1
+        return _unquoted(token.text)
 
     def _time(self, kind: str) -> date | datetime:
         token = self._peek()
@@ -324,6 +359,8 @@ def _truth(node: Node, row: Row) -> Truth:
         case In(item, values):
             found = row[item]
             return None if found is None else found in values
+        case Within(_, division):
+            raise FilterError(f"which codes lie in {division} is not known here")
         case IsNull(item):
             return row[item] is None
         case Not(inner):
@@ -338,6 +375,20 @@ def _truth(node: Node, row: Row) -> Truth:
             if second is settles:
                 return settles
             return None if first is None or second is None else not settles
+
+
+def _resolved(node: Node, codes: Mapping[str, Collection[str]]) -> Node:
+    match node:
+        case Within(item, division):
+            if division not in codes:
+                raise FilterError(f"which codes lie in {division} is not known here")
+            return In(item, tuple(sorted(codes[division])))
+        case Not(inner):
+            return Not(_resolved(inner, codes))
+        case Join(word, left, right):
+            return Join(word, _resolved(left, codes), _resolved(right, codes))
+        case _:
+            return node
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -374,6 +425,8 @@ def _text(node: Node) -> str:
             return f"{item} {operator} {_literal(value)}"
         case In(item, values):
             return f"{item} in ({', '.join(map(_literal, values))})"
+        case Within(item, division):
+            return f"{item} within {_literal(division)}"
         case IsNull(item):
             return f"{item} is null"
         case Not(IsNull(item)):
@@ -398,6 +451,9 @@ def _words(node: Node, lang: str, labels: Mapping[str, str]) -> str:
         case In(item, values):
             listed = ("、" if zh else ", ").join(_shown(value, zh) for value in values)
             return f"{labels.get(item, item)}为{listed}之一" if zh else f"{labels.get(item, item)} is one of {listed}"
+        case Within(item, division):
+            name = labels.get(item, item)
+            return f"{name}现属行政区划{_shown(division, zh)}" if zh else f"{name} now lies in division {division}"
         case IsNull(item):
             return f"{labels.get(item, item)}为空" if zh else f"{labels.get(item, item)} is missing"
         case Not(inner):

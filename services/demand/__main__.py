@@ -26,6 +26,7 @@ from services.demand.fulfilment import Fulfilment
 from services.demand.metrics import OpenClocks
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
+from services.demand.returning import DivisionWatch
 from services.demand.sending import Sender
 from services.demand.watch import GrantWatch, ended
 
@@ -79,6 +80,7 @@ def main() -> None:
     watches = [
         GrantWatch(demands.session, publisher, demands.broker, resources.get, told),
         BrokerWatch(demands),
+        DivisionWatch(demands, demands.broker.close),
         fulfilment,
         Sender(sessions, here),
         *followers,

@@ -23,7 +23,7 @@ from services.core.identity import Role, Viewer
 from services.core.problems import Problem, refuse
 from services.core.words import Words
 from services.demand import demand_store as store
-from services.demand import evaluation, timekeeping
+from services.demand import divisions, evaluation, timekeeping
 from services.demand import store as grant_store
 from services.demand.domain import demand_terms as terms_of_demands
 from services.demand.domain import feedback
@@ -328,7 +328,7 @@ def _prepare(
     """What a step asks and changes beyond its state; raises a problem."""
     match action:
         case Action.SUBMIT | Action.SUPPLEMENT:
-            _check_terms(desk, demand, now)
+            _check_terms(desk, session, demand, now)
             demand.applicants = sorted({*demand.applicants, viewer.name})
             if action is Action.SUBMIT:
                 _choose_path(desk, demand)
@@ -352,9 +352,10 @@ def _resource_of(desk: Desk, demand: store.Demand) -> Mapping[str, Any] | None:
     return desk.resources(demand.resource) if demand.resource else None
 
 
-def _check_terms(desk: Desk, demand: store.Demand, now: datetime) -> None:
+def _check_terms(desk: Desk, session: Session, demand: store.Demand, now: datetime) -> None:
     title = Words("The demand cannot be submitted like this", "申请内容不完整或有误")
-    refuse("demand-invalid", title, terms_of_demands.defects(terms_of(demand), _resource_of(desk, demand), now))
+    found = terms_of_demands.defects(terms_of(demand), _resource_of(desk, demand), now)
+    refuse("demand-invalid", title, [*found, *divisions.defects(session, demand.row_filter)])
 
 
 def _choose_path(desk: Desk, demand: store.Demand) -> None:

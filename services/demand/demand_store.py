@@ -177,6 +177,19 @@ class DepartmentName(Base):
     slug: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     name_en: Mapped[str] = mapped_column(Text)
+    division: Mapped[str | None] = mapped_column(String(6))
+
+
+class Division(Base):
+    """An administrative division in a span of time (`core.divisions.Span`), as the catalogue tells it."""
+
+    __tablename__ = "divisions"
+    code: Mapped[str] = mapped_column(String(6), primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    parent: Mapped[str | None] = mapped_column(String(6))
+    valid_to: Mapped[date | None]
+    successor: Mapped[str | None] = mapped_column(String(6))
 
 
 positions = positions_table(Base.metadata)

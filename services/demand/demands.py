@@ -47,6 +47,7 @@ def now() -> datetime:
 _NAMES = {
     "demand": "申请", "clock": "时限", "notice": "通知", "subscription": "订阅", "department": "部门",
     "resource": "资源", "grant": "授权", "objection": "异议",
+    "return": "回流",
 }  # fmt: skip
 
 

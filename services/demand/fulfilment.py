@@ -114,7 +114,9 @@ class Fulfilment(threading.Thread):
                 cases.take_by_rule(self._desk, session, demand, Action.REOPEN, why, now)
                 return
             by = demand.approvals[-1] if demand.approvals else cases.THE_RULE
-            grant = granting.prepare(demand_terms.asked(terms, now), resource, thread=demand.thread, by=by, now=now)
+            grant = granting.prepare(
+                session, demand_terms.asked(terms, now), resource, thread=demand.thread, by=by, now=now
+            )
             granting.provision(self._demands, grant)
             granting.keep(self._demands, session, grant)
             demand.grant = grant.id

@@ -9,12 +9,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from services.demand import store
+from services.demand import divisions, store
 from services.demand.demands import Demands
 from services.demand.domain import grant as domain
 
 
-def prepare(asked: domain.Asked, resource: Mapping[str, Any], *, thread: str, by: str, now: datetime) -> store.Grant:
+def prepare(
+    session: Session, asked: domain.Asked, resource: Mapping[str, Any], *, thread: str, by: str, now: datetime
+) -> store.Grant:
     """The grant of what is `asked` of `resource` (a value of `catalog.resources`), not yet known to anyone."""
     grant_id = uuid.uuid4().hex[:12]
     return store.Grant(
@@ -30,6 +32,8 @@ def prepare(asked: domain.Asked, resource: Mapping[str, Any], *, thread: str, by
         table_target=dict(asked.table_target) if asked.table_target else None,
         api_key_digests=[],
         fill=0,
+        divisions=divisions.codes(session, asked.row_filter),
+        divisions_before=[],
         purpose=asked.purpose,
         valid_from=asked.valid_from,
         valid_to=asked.valid_to,

@@ -1,4 +1,4 @@
-"""What the demand side keeps of the catalogue's registers, from `catalog.events`: names of departments, own days.
+"""What the demand side keeps of the catalogue's registers, from `catalog.events`: departments, divisions, own days.
 
 An edit of the calendar moves all clocks that run: their days are counted anew, days in the past included.
 """
@@ -26,8 +26,16 @@ def keep(session: Session, event: Mapping[str, Any]) -> bool:
     kind, facts = event["type"].removeprefix(_PREFIX).removesuffix(_SUFFIX), event["data"]
     if kind in ("department_registered", "department_changed"):
         row = {"slug": event["subject"], "name": facts["name"], "name_en": facts["name_en"]}
+        row |= {"division": facts.get("division") or None}
         statement = insert(store.DepartmentName).values(row)
         session.execute(statement.on_conflict_do_update(index_elements=[store.DepartmentName.slug], set_=row))
+    elif kind == "division_entered":
+        span = {"code": event["subject"], "name": facts["name"], "valid_from": date.fromisoformat(facts["valid_from"])}
+        span |= {name: facts[name] or None for name in ("parent", "successor")}
+        span |= {"valid_to": date.fromisoformat(facts["valid_to"]) if facts["valid_to"] else None}
+        statement = insert(store.Division).values(span)
+        keys = [store.Division.code, store.Division.valid_from]
+        session.execute(statement.on_conflict_do_update(index_elements=keys, set_=span))
     elif kind == "calendar_day_entered":
         day = {"day": date.fromisoformat(event["subject"]), "working": facts["working"] == "true"}
         statement = insert(store.CalendarDay).values(day)

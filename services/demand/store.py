@@ -42,6 +42,37 @@ class Grant(Base):
     api_key_digests: Mapped[list[str]] = mapped_column(JSONB, default=list)
     table_target: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     fill: Mapped[int] = mapped_column(default=0)
+    divisions: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)
+    divisions_before: Mapped[list[list[dict[str, Any]]]] = mapped_column(JSONB, default=list)
+
+
+class ReturnOrder(Base):
+    """That rows go back to the lower levels they concern (`domain.local_return`); `ended_at`: since when no longer."""
+
+    __tablename__ = "return_orders"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(40), index=True)
+    provider: Mapped[str] = mapped_column(String(40))
+    item: Mapped[str] = mapped_column(Text)
+    level: Mapped[int]
+    departments: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    items: Mapped[list[str]] = mapped_column(JSONB)
+    masks: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    channels: Mapped[list[str]] = mapped_column(JSONB)
+    purpose: Mapped[str] = mapped_column(Text)
+    ordered_by: Mapped[str] = mapped_column(Text)
+    ordered_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class Returned(Base):
+    """The grant by which a return order serves a department of a division."""
+
+    __tablename__ = "returned"
+    order: Mapped[str] = mapped_column(String(40), primary_key=True)
+    department: Mapped[str] = mapped_column(String(40), primary_key=True)
+    division: Mapped[str] = mapped_column(String(6), primary_key=True)
+    grant: Mapped[str] = mapped_column(String(40), index=True)
 
 
 class BrokerUser(Base):

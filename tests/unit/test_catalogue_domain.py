@@ -19,7 +19,6 @@ from services.catalog import tabular
 from services.catalog.domain import coding
 from services.catalog.domain.contract import Bump, change, next_version, schema_of
 from services.catalog.domain.difference import Kind, differences
-from services.catalog.domain.division import Span, now_called
 from services.catalog.domain.lifecycle import TRANSITIONS, Action, State, actions
 from services.catalog.domain.lists import compared
 from services.catalog.domain.resource import (
@@ -38,6 +37,7 @@ from services.catalog.domain.resource import (
 from services.core import quality
 from services.core.avro import incompatibilities
 from services.core.calendar import Calendar, CalendarUnknown, due, working_days_after
+from services.core.divisions import Divisions, Span
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 
@@ -86,14 +86,15 @@ def span(code: str, begun: int, ended: int | None = None, successor: str | None 
 
 def test_successors_are_followed_and_circles_end() -> None:
     spans = [span("A", 1990, 2000, "B"), span("B", 2000, 2010, "C"), span("C", 2010), span("D", 1990, 2000)]
-    assert [found.code if (found := now_called(spans, code, date(2020, 1, 1))) else None for code in "ABCDE"] == [
+    there = Divisions(spans)
+    assert [found.code if (found := there.now(code, date(2020, 1, 1))) else None for code in "ABCDE"] == [
         "C", "C", "C", None, None,
     ]  # fmt: skip
-    assert (now_called(spans, "A", date(2005, 1, 1)) or spans[0]).code == "B"
+    assert (there.now("A", date(2005, 1, 1)) or spans[0]).code == "B"
     circle = [span("A", 1990, 2000, "B"), span("B", 1995, 2001, "A")]
-    assert now_called(circle, "A", date(2020, 1, 1)) is None
+    assert Divisions(circle).now("A", date(2020, 1, 1)) is None
     back = [span("A", 1990, 2000, "B"), span("B", 2000, 2010, "A"), span("A", 2010)]
-    assert now_called(back, "A", date(2020, 1, 1)) == back[2]
+    assert Divisions(back).now("A", date(2020, 1, 1)) == back[2]
 
 
 # -- the life cycle --------------------------------------------------------------------------------------------------

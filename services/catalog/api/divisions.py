@@ -13,9 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 from services.catalog import store
 from services.catalog.api.forms import DivisionCode
 from services.catalog.catalogue import Catalogue, missing
-from services.catalog.domain.division import Span, defects, now_called
+from services.catalog.domain.division import defects
 from services.catalog.publication import DIVISIONS, code_lists
 from services.core.calendar import today
+from services.core.divisions import Divisions as History
+from services.core.divisions import Span
 from services.core.forms import Name, Strict
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Administrator, Anyone
@@ -80,7 +82,7 @@ def router(catalogue: Catalogue) -> APIRouter:
         """The division that now is where `code` once was: the code at issue is followed to its last successor."""
         with catalogue.session() as session:
             spans = [_span(row) for row in session.scalars(select(store.Division))]
-        found = now_called(spans, code, at or today())
+        found = History(spans).now(code, at or today())
         if found is None:
             raise missing("division", code)
         return DivisionForm.model_validate(found)

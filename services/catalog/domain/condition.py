@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from services.catalog.domain.mount import Column
-from services.core.rowfilter import Compare, Filter, In, IsNull, Join, Node, Not, Value
+from services.core.rowfilter import Compare, Filter, FilterError, In, IsNull, Join, Node, Not, Value, Within
 
 _TEXTS = frozenset({"text", "character varying", "character", "uuid"})
 
@@ -32,6 +32,8 @@ def _sql(node: Node, columns: Mapping[str, Column]) -> str:
             return f"{_column(columns[item])}{order} {sign} {_literal(value, columns[item])}"
         case In(item, values):
             return f"{_column(columns[item])} in ({', '.join(_literal(value, columns[item]) for value in values)})"
+        case Within(_, division):
+            raise FilterError(f"rows cannot be chosen by the division {division} here")
         case IsNull(item):
             return f"{_column(columns[item])} is null"
         case Not(inner):

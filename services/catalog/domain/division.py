@@ -1,50 +1,12 @@
-"""Administrative divisions (GB/T 2260) in time: spans of a code, and which division has taken its place."""
+"""What is wrong with administrative divisions (GB/T 2260) that are entered."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 
 from services.core.defects import Defect
+from services.core.divisions import Span, level
 from services.core.words import Words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """What a code stands for from `valid_from` until the day before `valid_to` (None: until further notice)."""
-
-    code: str
-    name: str
-    parent: str | None
-    valid_from: date
-    valid_to: date | None
-    successor: str | None
-
-    def holds(self, day: date) -> bool:
-        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
-
-
-def level(code: str) -> int:
-    """1 province, 2 prefecture, 3 county: how many pairs of the code are not 00 at its end."""
-    return 1 if code[2:] == "0000" else 2 if code[4:] == "00" else 3
-
-
-def now_called(spans: Sequence[Span], code: str, day: date) -> Span | None:
-    """The division that on `day` is where `code` once was; None where the trail ends or there never was such a code."""
-    seen: set[str] = set()
-    while code not in seen:
-        seen.add(code)
-        mine = [span for span in spans if span.code == code and span.valid_from <= day]
-        if any(span.holds(day) for span in mine):
-            return next(span for span in mine if span.holds(day))
-        if not mine:
-            return None
-        last = max(mine, key=lambda span: span.valid_from)
-        if last.successor is None:
-            return None
-        code = last.successor
-    return None
 
 
 def defects(entered: Sequence[Span], every: Sequence[Span]) -> list[Defect]:

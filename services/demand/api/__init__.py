@@ -14,6 +14,7 @@ from services.demand.api import (
     matching,
     notices,
     objections,
+    returns,
     usage,
 )
 from services.demand.api import demands as demand_routes
@@ -26,6 +27,7 @@ ROUTERS = (
     clocks.router,
     notices.router,
     grants.router,
+    returns.router,
     api_keys.router,
     usage.router,
     feedback.router,

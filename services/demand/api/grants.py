@@ -17,7 +17,7 @@ from services.core.identity import Administrator, Anyone, Consumer, Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
-from services.demand import credentials, granting, store
+from services.demand import credentials, divisions, granting, store
 from services.demand.demands import Demands, missing
 from services.demand.domain import grant as domain
 from services.demand.domain.provisioning import user_of
@@ -170,10 +170,11 @@ def router(demands: Demands) -> APIRouter:
             table_target=asked.table_target.model_dump(by_alias=True) if asked.table_target else None,
         )
         title = Words("This cannot be granted", "不能这样授权")
-        problems.refuse("grant-invalid", title, domain.defects(terms, resource))
-        granted = granting.prepare(terms, resource, thread=str(uuid.uuid4()), by=viewer.name, now=now)
-        granting.provision(demands, granted)
         with demands.session() as session, session.begin():
+            found = [*domain.defects(terms, resource), *divisions.defects(session, asked.row_filter)]
+            problems.refuse("grant-invalid", title, found)
+            granted = granting.prepare(session, terms, resource, thread=str(uuid.uuid4()), by=viewer.name, now=now)
+            granting.provision(demands, granted)
             granting.keep(demands, session, granted)
             return shown(granted)
 

@@ -252,6 +252,8 @@ def _filter(node: rowfilter.Node, places: Mapping[str, int]) -> dict[str, Any]:
             return {"compare": [places[item], operator, _constant(value)]}
         case rowfilter.In(item, values):
             return {"in": [places[item], [_constant(value) for value in values]]}
+        case rowfilter.Within(_, division):
+            raise Unsupported(f"which codes lie in {division} is not known")
         case rowfilter.IsNull(item):
             return {"null": [places[item]]}
         case rowfilter.Not(inner):

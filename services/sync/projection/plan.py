@@ -52,6 +52,8 @@ class Plan:
     key: Sequence[Shown]
     filtered: Sequence[Column]
     row_filter: rowfilter.Filter | None
+    filters_before: Sequence[rowfilter.Filter]
+    """What the filter was while divisions were others: a row that one of them matches may be with the consumer."""
     key_schema: dict[str, Any]
     value_schema: dict[str, Any]
 
@@ -113,7 +115,7 @@ def compile_plan(
         if item["key"]
     ]
     shown = [showing(name, said) for name, said in granted.items()]
-    row_filter = rowfilter.parse(grant["row_filter"]) if grant["row_filter"] else None
+    row_filter, filters_before = _filters(grant)
     if row_filter:
         row_filter.check({name: item["type"] for name, item in items.items()})
     fields = [
@@ -134,9 +136,22 @@ def compile_plan(
         key=key,
         filtered=[columns.column(name) for name in sorted(row_filter.items())] if row_filter else [],
         row_filter=row_filter,
+        filters_before=filters_before,
         key_schema=_named(grant, "Key", "Key of a record; what is not granted in clear is a pseudonym.", keys),
         value_schema=_change_schema(grant, fields),
     )
+
+
+def _filters(grant: Mapping[str, Any]) -> tuple[rowfilter.Filter | None, list[rowfilter.Filter]]:
+    """The row filter by today's divisions, and by those of before."""
+    if not grant["row_filter"]:
+        return None, []
+    said = rowfilter.parse(grant["row_filter"])
+    now, *before = (
+        said.resolved({one["code"]: one["codes"] for one in order})
+        for order in (grant.get("divisions", ()), *grant.get("divisions_before", ()))
+    )
+    return now, before
 
 
 def _row_columns(writer: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,8 @@ def project(
 ) -> Iterator[Projected]:
     """What the plan's grant sees of a decoded change, in order of delivery.
 
-    `catching_up` reads changes that may have been compacted: every row in sight is then delivered, as a read.
+    `catching_up` reads changes that may have been compacted: every row in sight is then delivered, as a read, and one
+    that left it because divisions have changed as deleted.
     Raises WrongType, UnavailableValue, UnknownOperation, and KeyError when the envelope lacks a part.
     """
     op, before, after = envelope["op"], envelope["before"], envelope["after"]
@@ -86,8 +87,8 @@ def project(
         else:
             seen_as = "u"
         yield Projected(seen_as, _key(plan, after), _change(plan, envelope, seen_as, _row(plan, after, before)))
-    elif was_seen:
-        key = _key(plan, before)
+    elif was_seen or (catching_up and after is not None and _was_within(plan, after)):
+        key = _key(plan, before if before is not None else after)
         yield Projected("d", key, _change(plan, envelope, "d", None))
         yield Projected("tombstone", key, None)
 
@@ -110,6 +111,12 @@ def sees(plan: Plan, row: Mapping[str, Any], before: Mapping[str, Any] | None = 
     if plan.row_filter is None:
         return True
     return plan.row_filter.matches({column.item: read(column, row, before) for column in plan.filtered})
+
+
+def _was_within(plan: Plan, row: Mapping[str, Any]) -> bool:
+    """Whether the row was in the grant's sight while divisions were others."""
+    items = {column.item: read(column, row, None) for column in plan.filtered} if plan.filters_before else {}
+    return any(one.matches(items) for one in plan.filters_before)
 
 
 def _same(plan: Plan, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -98,6 +98,11 @@ def _read_at(reader: Consumer, place: TopicPartition) -> tuple[bytes, bytes] | N
     return bytes(message.key() or b""), value
 
 
+def _was_otherwise(grants: Iterable[State]) -> bool:
+    """Whether rows may have left the sight of one of these because divisions have changed: the reference finds them."""
+    return any(grant["divisions_before"] for grant in grants)
+
+
 def _keep_found(scan: Scan, tally: Tally | None, secret: bytes) -> None:
     """Keep the last records that a slice has made of the keys that are looked for."""
     for message in (one for part in tally.parts.values() for one in part.messages) if tally else ():
@@ -494,7 +499,7 @@ class Relay:
         values = stretch.values if until == len(stretch.values) else stretch.values[:until]
         at = at if grants else until
         while at < until:
-            projection = self._projection(values[at], route, grants)
+            projection = None if lanes and _was_otherwise(grants) else self._projection(values[at], route, grants)
             stopped_at = at
             if projection is not None:
                 stopped_at = self._run(projection, stretch, values, at, grants, tx, lanes)
