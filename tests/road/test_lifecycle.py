@@ -1,6 +1,6 @@
 """The exchange's life on one machine: up, down, and up again after anything dies, with nothing lost.
 
-An exchange of its own, which runs beside the one that the other tests share.
+An exchange of its own; the one that the other tests share is started beside it at the end.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tongshu: Tongshu, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """An exchange beside the shared one; whatever a test leaves of it is ended."""
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """An exchange that may be killed; whatever a test leaves of it is ended."""
     command = Tongshu(tmp_path_factory.mktemp("own") / "home")
     command.must("up", "--samples")
     shop = Shop(command)
@@ -278,3 +278,11 @@ def test_what_a_grant_was_given_survives_it_all(shop: Shop) -> None:
     grants = shop.exchange.ask("GET", "demand", "/grants")["items"]
     assert sorted(grant["id"] for grant in grants) == sorted(one.grant["id"] for one in shop.running)
     assert len(grants) == len(GRANTS)
+
+
+def test_another_exchange_starts_beside_it(shop: Shop, tongshu: Tongshu) -> None:
+    assert tongshu.home != shop.home.path
+    for command in (shop.command, tongshu):
+        assert json.loads(command.must("status", "--json"))["well"] is True
+    shop.work(50)
+    shop.require_equal()

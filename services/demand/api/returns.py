@@ -24,6 +24,9 @@ from services.demand.domain import grant as grants
 from services.demand.domain import local_return as domain
 
 
+OrderId = Annotated[str, Field(max_length=40, pattern=r"^[0-9a-z-]+$")]
+
+
 class Level(StrEnum):
     """Of which departments: 地市 or 区县."""
 
@@ -122,7 +125,7 @@ def router(demands: Demands) -> APIRouter:
             return Page(items=_shown(session, rows), next=following)
 
     @routes.get("/{order}")
-    def read_return(order: str, viewer: Anyone) -> ReturnOut:
+    def read_return(order: OrderId, viewer: Anyone) -> ReturnOut:
         with demands.session() as session:
             row = session.scalar(_visible(viewer).where(store.ReturnOrder.id == order))
             if row is None:
@@ -130,7 +133,7 @@ def router(demands: Demands) -> APIRouter:
             return _shown(session, [row])[0]
 
     @routes.post("/{order}/end")
-    def end_return(order: str, form: Ending, viewer: Provider) -> ReturnOut:
+    def end_return(order: OrderId, form: Ending, viewer: Provider) -> ReturnOut:
         """End an order: the grants that it has opened are revoked within the next seconds."""
         with demands.session() as session, session.begin():
             row = session.get(store.ReturnOrder, order, with_for_update=True)
