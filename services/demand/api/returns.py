@@ -23,7 +23,6 @@ from services.demand.demands import Demands, missing, now
 from services.demand.domain import grant as grants
 from services.demand.domain import local_return as domain
 
-
 OrderId = Annotated[str, Field(max_length=40, pattern=r"^[0-9a-z-]+$")]
 
 
