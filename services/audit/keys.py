@@ -71,7 +71,7 @@ class KeyIndex(threading.Thread):
         while not self._stop_told.wait(_EVERY_SECONDS):
             if not self._is_mine():
                 continue
-            source = consumer(self._settings, "audit", "audit.keys", fetch_wait_max_ms=50)
+            source = consumer(self._settings, "audit", "audit.keys")
             self._assigned = set()
             try:
                 self._follow(source)

@@ -151,7 +151,7 @@ class Sequencer:
         )
         self._producer.init_transactions(_TIMEOUT_SECONDS)
         self._take_up()
-        self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic", fetch_wait_max_ms=50)
+        self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic")
         self._offsets = OffsetSender()
         self._inputs, self._discovered_at = {}, 0.0
         log.info("sealing", size=self._tiles.size)

@@ -46,7 +46,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
         writers=Writers(admin),
         vault=Fernet(here.secret("catalog_vault_key")),
         grants=StateView(
-            lambda: state_consumer(here, "catalog", "catalog.grants"),
+            lambda wait: state_consumer(here, "catalog", "catalog.grants", wait),
             "demand.grants",
             Codec(registry, "demand.grants").decode,
         ),

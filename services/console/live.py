@@ -149,7 +149,7 @@ class Feed:
         self._settings, self._hub = settings, hub
         self._codecs = {topic: Codec(registry, topic) for topic in (*_EVENTS, _DELIVERIES)}
         self._resources: StateView[dict[str, Any]] = StateView(
-            lambda: state_consumer(settings, "console", "console.resources"),
+            lambda wait: state_consumer(settings, "console", "console.resources", wait),
             _RESOURCES,
             Codec(registry, _RESOURCES).decode,
         )
@@ -177,7 +177,7 @@ class Feed:
                 time.sleep(_TICK_SECONDS)
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        source = consumer(self._settings, "console", "console.live", fetch_wait_max_ms=50)
+        source = consumer(self._settings, "console", "console.live")
         try:
             source.assign(_ends(source, [*_EVENTS, _DELIVERIES]))
             self.failure = None

@@ -120,7 +120,9 @@ def recognise(presented: str, find: Find, now: datetime) -> Viewer | None:
 def view(here: Settings, registry: Registry, user: str) -> StateView[dict[str, Any]]:
     """The tokens as the catalogue tells them in `catalog.identities`, read by the broker's `user`; not started yet."""
     topic = "catalog.identities"
-    return StateView(lambda: state_consumer(here, user, f"{user}.identities"), topic, Codec(registry, topic).decode)
+    return StateView(
+        lambda wait: state_consumer(here, user, f"{user}.identities", wait), topic, Codec(registry, topic).decode
+    )
 
 
 def known(state: Callable[[str], Mapping[str, Any] | None]) -> Find:

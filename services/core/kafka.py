@@ -86,9 +86,12 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
     return Consumer(client_config(settings, user, **(defaults | more)))
 
 
-def state_consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer:
-    """A consumer for `StateView` and `read_to_end`: it says when a partition's end is reached."""
-    return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=50, **more)
+def state_consumer(settings: Settings, user: str, group: str, wait_ms: int = 50, **more: Any) -> Consumer:
+    """A consumer for `StateView` and `read_to_end`: it says when a partition's end is reached.
+
+    The broker answers at once where there is something; where there is not, the end is told after `wait_ms`.
+    """
+    return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=wait_ms, **more)
 
 
 def producer(settings: Settings, user: str, **more: Any) -> Producer:
@@ -177,6 +180,9 @@ def set_password(admin: AdminClient, user: str, password: str, iterations: int =
         changed.result(30)
 
 
+_READING_WAIT_MS, _FOLLOWING_WAIT_MS = 10, 500
+
+
 class StateView(Generic[V]):
     """The last value of each key of a compacted topic, followed in a thread of its own.
 
@@ -186,11 +192,12 @@ class StateView(Generic[V]):
 
     def __init__(
         self,
-        make_consumer: Callable[[], Consumer],
+        make_consumer: Callable[[int], Consumer],
         topic: str,
         decode: Callable[[bytes], V],
         on_change: Callable[[str, V | None], None] | None = None,
     ) -> None:
+        """`make_consumer` makes a `state_consumer` of so many milliseconds."""
         self._make_consumer, self._topic, self._decode, self._on_change = make_consumer, topic, decode, on_change
         self._values: dict[str, V] = {}
         self._changed = threading.Condition()
@@ -200,13 +207,21 @@ class StateView(Generic[V]):
 
     def start(self, timeout: float = 30.0) -> None:
         """Read the topic to its present end, then follow it; raises KafkaException when the topic cannot be read."""
-        source = self._make_consumer()
-        partitions = source.list_topics(self._topic, timeout=timeout).topics[self._topic].partitions
-        if not partitions:
-            raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"{self._topic} does not exist"))
-        source.assign([TopicPartition(self._topic, partition, OFFSET_BEGINNING) for partition in partitions])
-        for message in read_to_end(source, len(partitions), timeout):
-            self._take(message)
+        source = self._make_consumer(_READING_WAIT_MS)
+        try:
+            partitions = source.list_topics(self._topic, timeout=timeout).topics[self._topic].partitions
+            if not partitions:
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"{self._topic} does not exist"))
+            places = {one: TopicPartition(self._topic, one, OFFSET_BEGINNING) for one in partitions}
+            source.assign(list(places.values()))
+            for message in read_to_end(source, len(partitions), timeout):
+                self._take(message)
+                places[int(message.partition() or 0)].offset = int(message.offset() or 0) + 1
+        finally:
+            source.close()
+        # one that waits for the end in haste would go on asking the broker in haste
+        source = self._make_consumer(_FOLLOWING_WAIT_MS)
+        source.assign(list(places.values()))
         self._thread = threading.Thread(target=self._follow, args=(source,), name=f"view {self._topic}", daemon=True)
         self._thread.start()
 

@@ -50,7 +50,7 @@ def main() -> None:
             one.look_at_resource(resource or "")
 
     resources = StateView(
-        lambda: state_consumer(here, "demand", "demand.resources"),
+        lambda wait: state_consumer(here, "demand", "demand.resources", wait),
         "catalog.resources",
         Codec(registry, "catalog.resources").decode,
         resource_changed,
@@ -113,7 +113,7 @@ def main() -> None:
 
 def _follower(here: Settings, sessions: Callable[[], Session], topic: str, apply: Apply) -> Follower:
     return Follower(
-        lambda: consumer(here, "demand", f"demand.{topic}", fetch_wait_max_ms=50),
+        lambda: consumer(here, "demand", f"demand.{topic}"),
         [topic], demand_store.positions, sessions, apply,
     )  # fmt: skip
 

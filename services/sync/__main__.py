@@ -50,7 +50,7 @@ def main() -> None:
         _state(here, registry, "demand.grants"),
     )
     books = Follower(
-        lambda: consumer(here, "sync", "sync.books", fetch_wait_max_ms=50, session_timeout_ms=6_000),
+        lambda: consumer(here, "sync", "sync.books", session_timeout_ms=6_000),
         TOPICS, store.positions, room.session, Books(registry, publisher).take,
     )  # fmt: skip
     live = Live(here)
@@ -86,7 +86,7 @@ def main() -> None:
 def _state(here: Settings, registry: Registry, topic: str) -> StateView[dict[str, Any]]:
     """What is known of a state topic beside the relays, which decide by views of their own."""
     found: StateView[dict[str, Any]] = StateView(
-        lambda: state_consumer(here, "sync", f"sync.room.{topic}"), topic, Codec(registry, topic).decode
+        lambda wait: state_consumer(here, "sync", f"sync.room.{topic}", wait), topic, Codec(registry, topic).decode
     )
     found.start()
     return found

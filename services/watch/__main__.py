@@ -78,7 +78,9 @@ def main() -> None:
 
 
 def _state(here: Settings, registry: Registry, topic: str) -> StateView[dict[str, Any]]:
-    return StateView(lambda: state_consumer(here, USER, f"{USER}.{topic}"), topic, Codec(registry, topic).decode)
+    return StateView(
+        lambda wait: state_consumer(here, USER, f"{USER}.{topic}", wait), topic, Codec(registry, topic).decode
+    )
 
 
 if __name__ == "__main__":

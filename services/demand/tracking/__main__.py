@@ -23,7 +23,7 @@ def main() -> None:
     registry = Registry(here.registry_url)
     sessions = db.sessions(engine)
     resources = StateView(
-        lambda: state_consumer(here, "demand", "demand.tracking.resources"),
+        lambda wait: state_consumer(here, "demand", "demand.tracking.resources", wait),
         "catalog.resources",
         Codec(registry, "catalog.resources").decode,
     )

@@ -51,7 +51,7 @@ class Counter:
 
     def run(self, stop: threading.Event) -> None:
         # another one takes over as soon as the broker lets it when this one is killed
-        source = consumer(self._settings, "demand", GROUP, fetch_wait_max_ms=50, session_timeout_ms=6_000)
+        source = consumer(self._settings, "demand", GROUP, session_timeout_ms=6_000)
         source.subscribe([_DELIVERIES, _ACCESS, _EVENTS, "^quarantine\\..*"], on_assign=self._on_assign)
         try:
             while not stop.is_set():

@@ -107,7 +107,7 @@ class Reconciler(threading.Thread):
 
     def _view(self, topic: str) -> StateView[dict[str, Any]]:
         return StateView(
-            lambda: state_consumer(self._settings, "sync", f"sync.reconcile.{topic}"),
+            lambda wait: state_consumer(self._settings, "sync", f"sync.reconcile.{topic}", wait),
             topic,
             Codec(self._registry, topic).decode,
         )

@@ -60,7 +60,7 @@ class SealingBudget:
         self._unsealed = Unsealed()
         self._acknowledged: list[int] = []
         self.view = StateView(
-            lambda: state_consumer(settings, "sync", "sync.audit.progress"),
+            lambda wait: state_consumer(settings, "sync", "sync.audit.progress", wait),
             _PROGRESS,
             Codec(registry, _PROGRESS).decode,
             self._on_progress,

@@ -706,7 +706,7 @@ class Relay:
     def _view(self, topic: str, changed: threading.Event | None = None) -> StateView[dict[str, Any]]:
         told = changed or self._changed
         return StateView(
-            lambda: state_consumer(self._settings, "sync", f"sync.{topic}"),
+            lambda wait: state_consumer(self._settings, "sync", f"sync.{topic}", wait),
             topic,
             Codec(self._registry, topic).decode,
             lambda key, value: told.set(),

@@ -42,7 +42,7 @@ class RowExchange:
 
         def view(topic: str) -> StateView[dict[str, Any]]:
             return StateView(
-                lambda: state_consumer(settings, "sync", f"sync.rows.{topic}"),
+                lambda wait: state_consumer(settings, "sync", f"sync.rows.{topic}", wait),
                 topic,
                 Codec(registry, topic).decode,
                 lambda key, value: self._changed.set(),

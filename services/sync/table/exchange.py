@@ -35,7 +35,7 @@ class TableExchange:
         self._sinks: dict[str, Sink] = {}
         self._without: dict[str, str] = {}
         self.grants: StateView[dict[str, Any]] = StateView(
-            lambda: state_consumer(settings, "sync", "sync.table.grants"),
+            lambda wait: state_consumer(settings, "sync", "sync.table.grants", wait),
             "demand.grants",
             Codec(registry, "demand.grants").decode,
             lambda key, value: self._changed.set(),

@@ -41,14 +41,37 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub fn long(&mut self) -> Read<i64> {
+        match self.data.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(unzigzag(u64::from(byte)))
+            }
+            _ => self.longer(),
+        }
+    }
+
+    fn longer(&mut self) -> Read<i64> {
+        if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            // the first byte without the high bit is the last: found in one step, where the number has at most eight
+            let word = u64::from_le_bytes(*word);
+            let stops = !word & HIGH;
+            if stops != 0 {
+                let bits = stops.trailing_zeros();
+                if bits > 7 && word >> (bits - 7) & 0x7f == 0 {
+                    return self.broken("a number is not in its shortest form");
+                }
+                self.at += bits as usize / 8 + 1;
+                return Ok(unzigzag(packed(word & (u64::MAX >> (63 - bits)))));
+            }
+        }
+        self.long_by_bytes()
+    }
+
+    fn long_by_bytes(&mut self) -> Read<i64> {
         let first = self.byte()?;
         if first < 0x80 {
             return Ok(unzigzag(u64::from(first)));
         }
-        self.longer(first)
-    }
-
-    fn longer(&mut self, first: u8) -> Read<i64> {
         let mut value = u64::from(first & 0x7f);
         for shift in (7..64).step_by(7) {
             let byte = self.byte()?;
@@ -91,8 +114,10 @@ impl<'a> Cursor<'a> {
             // SAFETY: ASCII is UTF-8.
             return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(text),
+        let known = leading_chinese(bytes);
+        match std::str::from_utf8(&bytes[known..]) {
+            // SAFETY: what comes before is whole characters, too.
+            Ok(_) => Ok(unsafe { std::str::from_utf8_unchecked(bytes) }),
             Err(_) => Err(Broken { at: start, what: "a text is not UTF-8" }),
         }
     }
@@ -173,7 +198,34 @@ fn is_ascii(bytes: &[u8]) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     let high = words.iter().fold(0, |high, word| high | u64::from_ne_bytes(*word));
     let last = rest.iter().fold(0, |high, byte| high | byte);
-    high & 0x8080_8080_8080_8080 == 0 && last < 0x80
+    high & HIGH == 0 && last < 0x80
+}
+
+/// How many of the first bytes are ASCII or characters of three bytes from U+1000 to U+CFFF, as nearly all Chinese is.
+#[inline]
+fn leading_chinese(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte < 0x80 {
+            at += 1;
+        } else if let (0xe1..=0xec, Some(&[0x80..=0xbf, 0x80..=0xbf])) = (byte, bytes.get(at + 1..).and_then(|rest| rest.first_chunk())) {
+            at += 3;
+        } else {
+            break;
+        }
+    }
+    at
+}
+
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The seven low bits of each byte, moved together.
+#[inline]
+fn packed(word: u64) -> u64 {
+    let word = word & !HIGH;
+    let word = (word & 0x007f_007f_007f_007f) | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let word = (word & 0x0000_3fff_0000_3fff) | (word & 0x3fff_0000_3fff_0000) >> 2;
+    (word & 0x0fff_ffff) | (word & 0x0fff_ffff_0000_0000) >> 4
 }
 
 #[inline]

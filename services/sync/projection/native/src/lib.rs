@@ -16,13 +16,14 @@ mod walk;
 
 use judge::Rules;
 use plan::Plan;
-use project::{Asked, Outcome, Run};
+use project::{Asked, Outcome, Room, Run};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyIndexError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use repeats::{Mark, Ops};
+use std::sync::Arc;
 
 create_exception!(tongshu_projection, Unsupported, PyException, "A plan that this engine does not know how to run.");
 
@@ -41,6 +42,7 @@ fn parts_of(mark: &Mark) -> MarkParts {
 #[pyclass(frozen)]
 struct Projection {
     plan: Plan,
+    room: Arc<Room>,
 }
 
 /// A contract's rules for changes of a writer's schema; made from JSON (see `native.py`).
@@ -50,10 +52,17 @@ struct Judge {
     rules: Rules,
 }
 
-/// What a run has made, grant by grant.
+/// What a run has made, grant by grant. Its memory goes back to the projection when nobody looks at it any more.
 #[pyclass(frozen)]
 struct Outcomes {
     run: Run,
+    room: Arc<Room>,
+}
+
+impl Drop for Outcomes {
+    fn drop(&mut self) {
+        self.room.give_back(std::mem::take(&mut self.run.outcomes));
+    }
 }
 
 #[pymethods]
@@ -61,7 +70,7 @@ impl Projection {
     #[new]
     fn new(plan: &str) -> PyResult<Self> {
         let json = serde_json::from_str(plan).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self { plan: Plan::of(&json).map_err(Unsupported::new_err)? })
+        Ok(Self { plan: Plan::of(&json).map_err(Unsupported::new_err)?, room: Arc::default() })
     }
 
     /// Project `changes` (wire format, all of this schema) from number `start` on.
@@ -79,7 +88,8 @@ impl Projection {
     ) -> Outcomes {
         let asked = Asked { start, mark: mark.map(mark_of), now_us, catching_up, leaves };
         let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
-        Outcomes { run: py.detach(|| project::run(&self.plan, &bytes, asked)) }
+        let run = py.detach(|| project::run(&self.plan, &bytes, asked, self.room.take()));
+        Outcomes { run, room: self.room.clone() }
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Origin {
     Micros,
     Millis,
     Sequence,
+    /// A text that is the same in most changes of a topic: who wrote it, and of which table it is.
+    Text,
     Other,
 }
 
@@ -258,8 +260,12 @@ fn origins(schema: &Schema, node: &Node) -> Result<Vec<(Origin, Field)>, String>
             _ => Origin::Other,
         };
         let field = field(node);
+        let origin = match field.kind {
+            Kind::Text if origin == Origin::Other => Origin::Text,
+            _ => origin,
+        };
         let fits = match origin {
-            Origin::Other => true,
+            Origin::Other | Origin::Text => true,
             Origin::Sequence => matches!(field.kind, Kind::Text),
             _ => matches!(field.kind, Kind::Varint),
         };

@@ -10,6 +10,7 @@ use crate::plan::{Column, Grant, Plan, Shown, Step};
 use crate::repeats::{Mark, Said};
 use crate::value::{MICROS, Spelling, UNAVAILABLE, Unsure, Value};
 use crate::walk::{Found, Slot, walk};
+use std::sync::Mutex;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
@@ -97,9 +98,37 @@ impl From<Unsure> for Broken {
     }
 }
 
-pub fn run(plan: &Plan, changes: &[&[u8]], asked: Asked) -> Run {
-    let left = changes.len().saturating_sub(asked.start);
-    let mut outcomes: Vec<Outcome> = plan.grants.iter().map(|grant| Outcome::of(grant.partitions, left)).collect();
+/// Memory that runs have used and the next may use again: to get it anew from the system costs as much as to fill it.
+#[derive(Default)]
+pub struct Room(Mutex<Vec<Vec<Outcome>>>);
+
+/// As many as a projection has at the same time: the one that is made, and the one that is sent meanwhile.
+const KEPT_RUNS: usize = 2;
+/// A partition that was given more than this once does not hold it for ever.
+const KEPT_BYTES: usize = 8 << 20;
+
+impl Room {
+    pub fn take(&self) -> Vec<Outcome> {
+        self.0.lock().map_or_else(|_| Vec::new(), |mut kept| kept.pop().unwrap_or_default())
+    }
+
+    pub fn give_back(&self, mut outcomes: Vec<Outcome>) {
+        outcomes.iter_mut().for_each(Outcome::clear);
+        if let Ok(mut kept) = self.0.lock()
+            && kept.len() < KEPT_RUNS
+        {
+            kept.push(outcomes);
+        }
+    }
+}
+
+/// Project `changes`; `room` is what an earlier run of the same plan has left, or nothing.
+pub fn run(plan: &Plan, changes: &[&[u8]], asked: Asked, room: Vec<Outcome>) -> Run {
+    let mut outcomes = room;
+    if outcomes.is_empty() {
+        let left = changes.len().saturating_sub(asked.start);
+        outcomes = plan.grants.iter().map(|grant| Outcome::of(grant.partitions, left)).collect();
+    }
     let (mut found, mut scratch, mut mark) = (Found::default(), Scratch::default(), asked.mark);
     let (mut stopped_at, mut why) = (changes.len(), None);
     for (number, data) in changes.iter().enumerate().skip(asked.start) {
@@ -394,6 +423,17 @@ impl Outcome {
             leaves: Vec::with_capacity(room),
         };
         Self { partitions: (0..partitions).map(partition).collect(), ..Self::default() }
+    }
+
+    /// Make it as new, but for the memory that it has.
+    fn clear(&mut self) {
+        for one in &mut self.partitions {
+            one.bytes.clear();
+            one.bytes.shrink_to(KEPT_BYTES);
+            one.records.clear();
+            one.leaves.clear();
+        }
+        (self.counts, self.changes, self.first, self.last, self.latency) = Default::default();
     }
 
     /// Take back what change `number` has left.

@@ -47,6 +47,9 @@ pub struct Found {
     pub millis: Option<i64>,
     /// Where the text of the source's sequence stands.
     pub sequence: Option<(usize, usize)>,
+    /// The bytes of the source's texts in the change before, by the number of the field with which neighbours begin: what
+    /// was right there is right here, and is nearly always the same.
+    texts: Vec<Vec<u8>>,
 }
 
 /// Walks `data`, a change in wire format.
@@ -128,9 +131,19 @@ fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>) -> Read<Slot> 
 
 fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
     (found.lsn, found.position, found.micros, found.millis, found.sequence) = (None, None, None, None, None);
-    for (origin, field) in &plan.source {
+    found.texts.resize_with(plan.source.len(), Vec::new);
+    let mut fields = plan.source.iter().enumerate();
+    while let Some((number, (origin, field))) = fields.next() {
         if *origin == Origin::Other {
             value(field, &plan.schema, cursor)?;
+            continue;
+        }
+        if *origin == Origin::Text {
+            let neighbours = plan.source[number..].iter().take_while(|(origin, _)| *origin == Origin::Text).count();
+            texts(&plan.source[number..number + neighbours], &plan.schema, cursor, &mut found.texts[number])?;
+            if neighbours > 1 {
+                fields.nth(neighbours - 2);
+            }
             continue;
         }
         if let Some(null) = field.null
@@ -147,8 +160,23 @@ fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
                 let length = cursor.text()?.len();
                 found.sequence = Some((cursor.at - length, cursor.at));
             }
-            Origin::Other => {}
+            Origin::Text | Origin::Other => {}
         }
     }
+    Ok(())
+}
+
+/// Neighbouring texts, which are read apart only where they are not what they were.
+fn texts(fields: &[(Origin, Field)], schema: &Schema, cursor: &mut Cursor<'_>, known: &mut Vec<u8>) -> Read<()> {
+    if !known.is_empty() && cursor.data[cursor.at..].starts_with(known) {
+        cursor.at += known.len();
+        return Ok(());
+    }
+    let start = cursor.at;
+    for (_, field) in fields {
+        value(field, schema, cursor)?;
+    }
+    known.clear();
+    known.extend_from_slice(&cursor.data[start..cursor.at]);
     Ok(())
 }
