@@ -294,7 +294,7 @@ def _publish(report: Report, engine: Engine, count: int, items: int, rounds: int
         signal=lambda topic, key, value: None,
         writers=Writers(AdminClient({})),
         vault=Fernet(Fernet.generate_key()),
-        grants=StateView(lambda wait: None, "demand.grants", lambda data: {}),  # type: ignore[arg-type]
+        grants=StateView(lambda wait: None, "demand.grants", lambda data: {}),  # type: ignore[arg-type, return-value]
     )
     _fill_catalogue(engine)
     spreads: dict[str, list[float]] = {"publication": [], "plain INSERT": [], "first search": []}
