@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
+import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
-from cli import bench, lag, test, up
-from cli.audit import command as audit
-from cli.demo import command as demo
+from cli import up
 from cli.exchange import Refused
 from infra.embedded.home import HomeProblem
 from infra.embedded.jars import ToolchainProblem
 from infra.embedded.parts import PartProblem
 
+_ELSEWHERE = {
+    "lag": ("cli.lag", "How far every group on the exchange is behind; with --watch, live."),
+    "demo": ("cli.demo.command", "Fill a sample exchange, stream changes and show them arriving."),
+    "audit": ("cli.audit.command", "Verify, replay and trace what the audit log holds."),
+    "bench": ("cli.bench", "Measure the exchange beside its peers."),
+    "test": ("cli.test", "Check format, lint and types, then run the tests on real parts."),
+}
+"""Commands whose modules are heavy: they are imported when they are called, and told of by these words until then."""
+
+
+class Commands(TyperGroup):
+    """The commands that are here, and those that are elsewhere."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _ELSEWHERE:
+            return click.Command(cmd_name, help=_ELSEWHERE[cmd_name][1])
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in _ELSEWHERE:
+            command = typer.main.get_command(import_module(_ELSEWHERE[name][0]).app)
+        return name, command, rest
+
+
 app = typer.Typer(
     name="tongshu",
+    cls=Commands,
     help="Tongshu 通数: a real-time government data-sharing exchange.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
 up.register(app)
-app.command(name="lag", help=lag.command.__doc__)(lag.command)
-app.command(name="test", help=test.command.__doc__)(test.command)
-app.add_typer(audit.app, name="audit")
-app.add_typer(bench.app, name="bench")
-app.command(name="demo", help=demo.command.__doc__)(demo.command)
 
 
 def main() -> None:
     try:
-        app()
+        app(prog_name="tongshu")
     except (HomeProblem, ToolchainProblem, PartProblem, up.NotUp, Refused) as problem:
         Console(stderr=True, soft_wrap=True).print(str(problem), style="red", markup=False, highlight=False)
         sys.exit(1)

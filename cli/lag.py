@@ -40,9 +40,11 @@ _TRENDS = {"growing": "↑ growing", "shrinking": "↓ shrinking", "steady": "�
 _LOOKS, _PAUSE_SECONDS, _READING_SECONDS = 3, 1.0, 2.0
 _WIDE, _PATIENCE_SECONDS = 220, 5.0
 
+app = typer.Typer()
 err = Console(stderr=True, soft_wrap=True)
 
 
+@app.command(name="lag")
 def command(
     group: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this group, or all that begin with NAME* .")

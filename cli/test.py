@@ -13,6 +13,7 @@ from rich.console import Console
 from infra.embedded.home import ROOT
 from infra.embedded.toolchain import prepare
 
+app = typer.Typer()
 err = Console(stderr=True, soft_wrap=True)
 
 _CHECKS = {
@@ -22,6 +23,7 @@ _CHECKS = {
 }
 
 
+@app.command(name="test")
 def command(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[PYTEST ARGUMENTS]", help="E.g. `-- -k relay`.")

@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from infra.embedded.jars import maven, place
+from infra.embedded.jars import place
+from infra.embedded.maven import maven
 from infra.embedded.relock import closure
 from infra.embedded.toolchain import locate, tools_folder
 

@@ -39,9 +39,11 @@ from services.core.calendar import today
 
 _SHOWN_DIFFERENCES = 5
 
+app = typer.Typer()
 out = Console(soft_wrap=True)
 
 
+@app.command(name="demo")
 def command(
     minutes: Annotated[float, typer.Option(min=0.0, max=1_440.0, help="How long changes are streamed.")] = 1.0,
     rate: Annotated[float, typer.Option(min=1.0, max=5_000.0, help="Changes a second on the sources.")] = 100.0,

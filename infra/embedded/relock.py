@@ -14,7 +14,8 @@ from typing import Any
 
 from jgo.maven import Artifact, MavenContext
 
-from infra.embedded.jars import LOCK, WISHES, Jar, digest, download, maven
+from infra.embedded.jars import LOCK, WISHES, Jar, digest
+from infra.embedded.maven import download, maven
 
 HEADER = "# Made by `python -m infra.embedded.relock` from jars.toml; do not edit.\n"
 

@@ -28,7 +28,7 @@ from typing import Any
 from rich.console import Console
 
 from infra.embedded import native, web
-from infra.embedded.jars import LOCK, REGISTRY, WISHES, Advance, Jar, ToolchainProblem, bring, check, digest, locked
+from infra.embedded.jars import LOCK, REGISTRY, WISHES, Advance, Jar, ToolchainProblem, check, digest, locked
 from infra.embedded.progress import Bars
 from infra.embedded.redis import ADVICE, bring_server, laid_out
 
@@ -230,7 +230,14 @@ def bring_one(tools: Path, jar: Jar, advance: Advance, stop: threading.Event) ->
     if REGISTRY in jar.sets:
         bring_registry(tools, jar, advance, stop)
     else:
-        bring(jar, copies(tools, jar), advance=advance, stop=stop)
+        bring(jar, copies(tools, jar), advance, stop)
+
+
+def bring(jar: Jar, targets: list[Path], advance: Advance, stop: threading.Event) -> None:
+    # jgo and what it needs would make every command start later, though hardly one brings anything
+    from infra.embedded import maven
+
+    maven.bring(jar, targets, advance=advance, stop=stop)
 
 
 # --- schema registry --------------------------------------------------------------------------------------------------
@@ -252,7 +259,7 @@ def is_unpacked(tools: Path, archive: Jar) -> bool:
 def bring_registry(tools: Path, archive: Jar, advance: Advance, stop: threading.Event) -> None:
     with tempfile.TemporaryDirectory(dir=tools, prefix=".bringing-") as folder:
         packed = Path(folder) / archive.name
-        bring(archive, [packed], advance=advance, stop=stop)
+        bring(archive, [packed], advance, stop)
         unpack(packed, archive, registry_home(tools, archive))
 
 

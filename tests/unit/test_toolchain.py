@@ -16,7 +16,8 @@ from jgo.parse import Coordinate
 from rich.console import Console
 
 from infra.embedded import toolchain
-from infra.embedded.jars import WISHES, Jar, JarAltered, SetUpStopped, bring, check, locked
+from infra.embedded.jars import WISHES, Jar, JarAltered, SetUpStopped, check, locked
+from infra.embedded.maven import bring
 from infra.embedded.progress import Bars
 
 CONTENT = b"what the lock means"

@@ -13,7 +13,11 @@ pub struct Broken {
     pub what: &'static str,
 }
 
-pub type Read<T> = Result<T, Broken>;
+/// That bytes are not what their schema says. Why is kept by the cursor: so an answer fits into registers.
+#[derive(Debug, Clone, Copy)]
+pub struct Amiss;
+
+pub type Read<T> = Result<T, Amiss>;
 
 /// A recursive schema with hostile bytes may not nest deeper than this.
 const MAX_DEPTH: usize = 64;
@@ -21,11 +25,19 @@ const MAX_DEPTH: usize = 64;
 pub struct Cursor<'a> {
     pub data: &'a [u8],
     pub at: usize,
+    /// What is amiss, once something is.
+    pub why: Broken,
 }
 
 impl<'a> Cursor<'a> {
-    pub fn broken<T>(&self, what: &'static str) -> Read<T> {
-        Err(Broken { at: self.at, what })
+    pub fn new(data: &'a [u8], at: usize) -> Self {
+        Self { data, at, why: Broken { at, what: "" } }
+    }
+
+    #[cold]
+    pub fn broken<T>(&mut self, what: &'static str) -> Read<T> {
+        self.why = Broken { at: self.at, what };
+        Err(Amiss)
     }
 
     #[inline]
@@ -118,7 +130,10 @@ impl<'a> Cursor<'a> {
         match std::str::from_utf8(&bytes[known..]) {
             // SAFETY: what comes before is whole characters, too.
             Ok(_) => Ok(unsafe { std::str::from_utf8_unchecked(bytes) }),
-            Err(_) => Err(Broken { at: start, what: "a text is not UTF-8" }),
+            Err(_) => {
+                self.at = start;
+                self.broken("a text is not UTF-8")
+            }
         }
     }
 

@@ -197,7 +197,7 @@ fn one(
 
 impl Change<'_> {
     /// Whether `grant` gets something of the change; it is written to `outcome`.
-    fn project(&self, grant: &Grant, outcome: &mut Outcome, scratch: &mut Scratch) -> Result<bool, Broken> {
+    fn project(&self, grant: &Grant, outcome: &mut Outcome, scratch: &mut Scratch) -> Result<bool, Unsure> {
         let (before, after) = (&self.found.before[..], &self.found.after[..]);
         let earlier = self.found.has_before.then_some(before);
         let was_seen = self.found.has_before && self.sees(grant, before, None)?;
@@ -222,7 +222,7 @@ impl Change<'_> {
         Ok(is_seen || was_seen)
     }
 
-    fn sees(&self, grant: &Grant, row: &[Slot], before: Option<&[Slot]>) -> Result<bool, Broken> {
+    fn sees(&self, grant: &Grant, row: &[Slot], before: Option<&[Slot]>) -> Result<bool, Unsure> {
         let Some(filter) = &grant.filter else { return Ok(true) };
         let mut values = Vec::with_capacity(grant.filtered.len());
         for column in &grant.filtered {
@@ -234,26 +234,26 @@ impl Change<'_> {
 
     /// Where the value of a column is, taken from the row before where an update did not touch it.
     #[inline]
-    fn slot(&self, column: &Column, row: &[Slot], before: Option<&[Slot]>) -> Result<Slot, Broken> {
-        let slot = row[column.place];
+    fn slot<'s>(&self, column: &Column, row: &'s [Slot], before: Option<&'s [Slot]>) -> Result<&'s Slot, Unsure> {
+        let slot = &row[column.place];
         if !self.is_unavailable(column, slot) {
             return Ok(slot);
         }
-        let earlier = before.ok_or(UNJUDGED)?[column.place];
-        if self.is_unavailable(column, earlier) { Err(UNJUDGED) } else { Ok(earlier) }
+        let earlier = &before.ok_or(Unsure)?[column.place];
+        if self.is_unavailable(column, earlier) { Err(Unsure) } else { Ok(earlier) }
     }
 
     #[inline]
-    fn is_unavailable(&self, column: &Column, slot: Slot) -> bool {
+    fn is_unavailable(&self, column: &Column, slot: &Slot) -> bool {
         matches!(column.spelling, Spelling::Text | Spelling::Zoned)
             && !slot.is_null()
             && slot.end - slot.body == UNAVAILABLE.len() as u32
             && slot.body(self.data) == UNAVAILABLE
     }
 
-    fn same(&self, grant: &Grant, before: &[Slot], after: &[Slot]) -> Result<bool, Broken> {
+    fn same(&self, grant: &Grant, before: &[Slot], after: &[Slot]) -> Result<bool, Unsure> {
         for one in grant.shown.iter().chain(&grant.key) {
-            let (old, new) = (before[one.column.place], after[one.column.place]);
+            let (old, new) = (&before[one.column.place], &after[one.column.place]);
             if !self.is_unavailable(&one.column, new) && !self.equal(&one.column, old, new)? {
                 return Ok(false);
             }
@@ -261,7 +261,7 @@ impl Change<'_> {
         Ok(true)
     }
 
-    fn equal(&self, column: &Column, old: Slot, new: Slot) -> Result<bool, Broken> {
+    fn equal(&self, column: &Column, old: &Slot, new: &Slot) -> Result<bool, Unsure> {
         if old.is_null() || new.is_null() {
             return Ok(old.is_null() && new.is_null());
         }
@@ -275,14 +275,14 @@ impl Change<'_> {
     }
 
     /// The projected key, in wire format, into `scratch.key`.
-    fn key(&self, grant: &Grant, row: &[Slot], scratch: &mut Scratch) -> Result<(), Broken> {
+    fn key(&self, grant: &Grant, row: &[Slot], scratch: &mut Scratch) -> Result<(), Unsure> {
         let Scratch { mask, key, .. } = scratch;
         key.clear();
         key.extend_from_slice(&grant.key_head);
         for one in &grant.key {
             let slot = self.slot(&one.column, row, None)?;
             if slot.is_null() {
-                return Err(UNJUDGED);
+                return Err(Unsure);
             }
             self.put(grant, one, slot, mask, key)?;
         }
@@ -296,7 +296,7 @@ impl Change<'_> {
         row: Option<(&[Slot], Option<&[Slot]>)>,
         outcome: &mut Outcome,
         scratch: &mut Scratch,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Unsure> {
         let Scratch { mask, key, .. } = scratch;
         let place = if grant.partitions == 1 { 0 } else { partition_of(key, grant.partitions) };
         let Partition { bytes: out, records, leaves } = &mut outcome.partitions[place];
@@ -341,11 +341,11 @@ impl Change<'_> {
 
     /// Neighbours that stand in the change as they stand in a share topic.
     #[inline]
-    fn copy(&self, run: &[Column], row: &[Slot], before: Option<&[Slot]>, out: &mut Vec<u8>) -> Result<(), Broken> {
+    fn copy(&self, run: &[Column], row: &[Slot], before: Option<&[Slot]>, out: &mut Vec<u8>) -> Result<(), Unsure> {
         let mut from = row[run[0].place].start as usize;
         let mut to = from;
         for column in run {
-            let slot = row[column.place];
+            let slot = &row[column.place];
             if self.is_unavailable(column, slot) {
                 // what an update did not touch is taken from the row before, where it stands in the same way
                 out.extend_from_slice(&self.data[from..to]);
@@ -363,7 +363,7 @@ impl Change<'_> {
 
     /// A granted item, as an optional field has it.
     #[inline]
-    fn show(&self, grant: &Grant, one: &Shown, slot: Slot, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Broken> {
+    fn show(&self, grant: &Grant, one: &Shown, slot: &Slot, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Unsure> {
         if matches!(one.mask, Some(Mask::Null)) || (slot.is_null() && !matches!(one.mask, Some(Mask::Constant(_)))) {
             if !slot.is_null() {
                 one.column.spelling.read(slot.body(self.data))?;
@@ -376,7 +376,7 @@ impl Change<'_> {
     }
 
     #[inline]
-    fn put(&self, grant: &Grant, one: &Shown, slot: Slot, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Broken> {
+    fn put(&self, grant: &Grant, one: &Shown, slot: &Slot, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Unsure> {
         let spelling = one.column.spelling;
         if slot.is_null() {
             // under a constant, which hides that too

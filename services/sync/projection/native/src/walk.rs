@@ -1,6 +1,6 @@
 //! The walk over one change: once through its bytes, every length, text and branch checked.
 
-use crate::avro::{Broken, Cursor, Read, Schema};
+use crate::avro::{Amiss, Broken, Cursor, Read, Schema};
 use crate::plan::{Field, Kind, Origin, Part, Plan};
 
 /// Where a field stands in the change: from the branch of its union (where it is one), from its value, from the value's
@@ -53,27 +53,31 @@ pub struct Found {
 }
 
 /// Walks `data`, a change in wire format.
-pub fn walk(plan: &Plan, data: &[u8], found: &mut Found) -> Read<()> {
+pub fn walk(plan: &Plan, data: &[u8], found: &mut Found) -> Result<(), Broken> {
     if !data.starts_with(&plan.head) {
         return Err(Broken { at: 0, what: "a change of another schema" });
     }
     if data.len() > plan.most_bytes {
         return Err(Broken { at: plan.most_bytes, what: "a change that is too long" });
     }
-    let mut cursor = Cursor { data, at: plan.head.len() };
+    let mut cursor = Cursor::new(data, plan.head.len());
+    parts(plan, &mut cursor, found).map_err(|Amiss| cursor.why)
+}
+
+fn parts(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
     (found.has_before, found.has_after) = (false, false);
     for part in &plan.parts {
         match part {
             Part::Before { null } => {
                 found.has_before = cursor.branch(2)? != *null;
                 if found.has_before {
-                    row(&plan.row, &plan.schema, &mut cursor, &mut found.before)?;
+                    row(&plan.row, &plan.schema, cursor, &mut found.before)?;
                 }
             }
             Part::After { null } => {
                 found.has_after = cursor.branch(2)? != *null;
                 if found.has_after {
-                    row(&plan.row, &plan.schema, &mut cursor, &mut found.after)?;
+                    row(&plan.row, &plan.schema, cursor, &mut found.after)?;
                 }
             }
             Part::Op => {
@@ -83,11 +87,11 @@ pub fn walk(plan: &Plan, data: &[u8], found: &mut Found) -> Read<()> {
                     _ => return cursor.broken("an operation that concerns no single row"),
                 };
             }
-            Part::Source => source(plan, &mut cursor, found)?,
+            Part::Source => source(plan, cursor, found)?,
             Part::Other(node) => cursor.skip(node, &plan.schema, 0)?,
         }
     }
-    if cursor.at != data.len() {
+    if cursor.at != cursor.data.len() {
         return cursor.broken("bytes are left over");
     }
     Ok(())
@@ -97,18 +101,19 @@ pub fn walk(plan: &Plan, data: &[u8], found: &mut Found) -> Read<()> {
 fn row(fields: &[Field], schema: &Schema, cursor: &mut Cursor<'_>, slots: &mut Vec<Slot>) -> Read<()> {
     slots.resize(fields.len(), Slot::default());
     for (slot, field) in slots.iter_mut().zip(fields) {
-        *slot = value(field, schema, cursor)?;
+        value(field, schema, cursor, slot)?;
     }
     Ok(())
 }
 
 #[inline]
-fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>) -> Read<Slot> {
+fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>, slot: &mut Slot) -> Read<()> {
     let start = cursor.at as u32;
     if let Some(null) = field.null
         && cursor.branch(2)? == null
     {
-        return Ok(Slot { start, value: start, body: NOWHERE, end: cursor.at as u32 });
+        *slot = Slot { start, value: start, body: NOWHERE, end: cursor.at as u32 };
+        return Ok(());
     }
     let value = cursor.at as u32;
     let mut body = value;
@@ -126,7 +131,8 @@ fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>) -> Read<Slot> 
         }
         Kind::Other(node) => cursor.skip(node, schema, 0)?,
     }
-    Ok(Slot { start, value, body, end: cursor.at as u32 })
+    *slot = Slot { start, value, body, end: cursor.at as u32 };
+    Ok(())
 }
 
 fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
@@ -135,7 +141,7 @@ fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
     let mut fields = plan.source.iter().enumerate();
     while let Some((number, (origin, field))) = fields.next() {
         if *origin == Origin::Other {
-            value(field, &plan.schema, cursor)?;
+            value(field, &plan.schema, cursor, &mut Slot::default())?;
             continue;
         }
         if *origin == Origin::Text {
@@ -174,7 +180,7 @@ fn texts(fields: &[(Origin, Field)], schema: &Schema, cursor: &mut Cursor<'_>, k
     }
     let start = cursor.at;
     for (_, field) in fields {
-        value(field, schema, cursor)?;
+        value(field, schema, cursor, &mut Slot::default())?;
     }
     known.clear();
     known.extend_from_slice(&cursor.data[start..cursor.at]);
