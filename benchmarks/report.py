@@ -53,9 +53,9 @@ class Report:
 
     def show(self, out: Console) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("figure", no_wrap=True)
-        table.add_column("value", justify="right")
-        table.add_column("")
+        table.add_column("figure", overflow="fold")
+        table.add_column("value", justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
         for figure in self.figures:
             table.add_row(
                 figure.what, f"{figure.value:,.6g}" if figure.value < 1_000 else f"{figure.value:,.0f}", figure.unit

@@ -51,7 +51,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn long(&mut self) -> Read<i64> {
         match self.data.get(self.at) {
             Some(&byte) if byte < 0x80 => {
@@ -62,6 +62,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(never)]
     fn longer(&mut self) -> Read<i64> {
         if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
             // the first byte without the high bit is the last: found in one step, where the number has at most eight
@@ -147,7 +148,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The branch of a union of `branches`.
-    #[inline]
+    #[inline(always)]
     pub fn branch(&mut self, branches: usize) -> Read<usize> {
         match usize::try_from(self.long()?) {
             Ok(branch) if branch < branches => Ok(branch),

@@ -45,8 +45,8 @@ pub enum Origin {
     Micros,
     Millis,
     Sequence,
-    /// A text that is the same in most changes of a topic: who wrote it, and of which table it is.
-    Text,
+    /// The first of so many texts that are the same in most changes of a topic: who wrote it, and of which table it is.
+    Texts(usize),
     Other,
 }
 
@@ -261,11 +261,11 @@ fn origins(schema: &Schema, node: &Node) -> Result<Vec<(Origin, Field)>, String>
         };
         let field = field(node);
         let origin = match field.kind {
-            Kind::Text if origin == Origin::Other => Origin::Text,
+            Kind::Text if origin == Origin::Other => Origin::Texts(1),
             _ => origin,
         };
         let fits = match origin {
-            Origin::Other | Origin::Text => true,
+            Origin::Other | Origin::Texts(_) => true,
             Origin::Sequence => matches!(field.kind, Kind::Text),
             _ => matches!(field.kind, Kind::Varint),
         };
@@ -276,6 +276,11 @@ fn origins(schema: &Schema, node: &Node) -> Result<Vec<(Origin, Field)>, String>
     }
     if !found.iter().any(|(origin, _)| matches!(origin, Origin::Micros | Origin::Millis)) {
         return Err("a source that does not say when".into());
+    }
+    for number in (1..found.len()).rev() {
+        if let (Origin::Texts(_), Origin::Texts(neighbours)) = (found[number - 1].0, found[number].0) {
+            found[number - 1].0 = Origin::Texts(neighbours + 1);
+        }
     }
     Ok(found)
 }

@@ -144,8 +144,7 @@ fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
             value(field, &plan.schema, cursor, &mut Slot::default())?;
             continue;
         }
-        if *origin == Origin::Text {
-            let neighbours = plan.source[number..].iter().take_while(|(origin, _)| *origin == Origin::Text).count();
+        if let Origin::Texts(neighbours) = *origin {
             texts(&plan.source[number..number + neighbours], &plan.schema, cursor, &mut found.texts[number])?;
             if neighbours > 1 {
                 fields.nth(neighbours - 2);
@@ -166,7 +165,7 @@ fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
                 let length = cursor.text()?.len();
                 found.sequence = Some((cursor.at - length, cursor.at));
             }
-            Origin::Text | Origin::Other => {}
+            Origin::Texts(_) | Origin::Other => {}
         }
     }
     Ok(())
