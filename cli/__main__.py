@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import Any
 
-import click
 import typer
 from rich.console import Console
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from cli import up
 from cli.exchange import Refused
@@ -27,19 +27,17 @@ _ELSEWHERE = {
 
 
 class Commands(TyperGroup):
-    """The commands that are here, and those that are elsewhere."""
+    """The commands that are here, and those that are elsewhere. (The types of what typer is made of are its own.)"""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *_ELSEWHERE]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in _ELSEWHERE:
-            return click.Command(cmd_name, help=_ELSEWHERE[cmd_name][1])
+            return TyperCommand(cmd_name, help=_ELSEWHERE[cmd_name][1])
         return super().get_command(ctx, cmd_name)
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         if name in _ELSEWHERE:
             command = typer.main.get_command(import_module(_ELSEWHERE[name][0]).app)

@@ -107,12 +107,15 @@ def prepare(report: Console | None = None) -> Toolchain:
             present = looks_here if is_complete(tools) else is_here
             (tools / COMPLETE).unlink(missing_ok=True)
             sweep(tools, jars)
+            missing = sorted((jar for jar in jars if not present(tools, jar)), key=lambda jar: jar.size)
+            # the smallest first and alone: who has no network is told at once, not when npm has lost its patience
+            bring_all(tools, missing[:1], report)
             with ThreadPoolExecutor(2) as beside:
                 built = [
                     beside.submit(native.build, tools, report),
                     beside.submit(web.build, tools, node(), report),
                 ]
-                bring_all(tools, [jar for jar in jars if not present(tools, jar)], report)
+                bring_all(tools, missing[1:], report)
                 for one in built:
                     one.result()
             declare(tools)
