@@ -85,7 +85,13 @@ def open_to(viewer: Viewer, resource: store.Resource) -> list[Action]:
     """The steps that `viewer` may take now."""
     state, live, mine = State(resource.state), resource.published is not None, parties(viewer, resource)
     possible = [found for action in actions(state, live) if (found := transition(state, live, action))]
-    return [step.action for step in possible if step.by & mine]
+    own = _submitted(viewer, resource)
+    return [step.action for step in possible if step.by & mine and not (step.action is Action.APPROVE and own)]
+
+
+def _submitted(viewer: Viewer, resource: store.Resource) -> bool:
+    """Whether it was `viewer` who submitted the draft, and who therefore does not publish it."""
+    return viewer.name == resource.submitted_by and viewer.name != OPERATOR
 
 
 def take(
@@ -397,7 +403,7 @@ def _settle_notice(catalogue: Catalogue, session: Session, resource: store.Resou
 
 def _approve(catalogue: Catalogue, session: Session, viewer: Viewer, resource: store.Resource) -> dict[str, str]:
     terms = draft_of(resource)
-    if viewer.name == resource.submitted_by and viewer.name != OPERATOR:
+    if _submitted(viewer, resource):
         detail = Words("Whoever submitted a draft does not review it.", "提交人不得审核自己提交的内容。")
         raise Problem(409, "own-review", Words("Somebody else must review this", "须由他人审核"), detail)
     refuse("resource-invalid", _CANNOT, defects_of(session, terms))

@@ -19,6 +19,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
 
 from cli.exchange import Exchange
+from infra.embedded import web
+from infra.embedded.toolchain import tools_folder
 from tests.conftest import ROOT
 from tests.road.console.conftest import OWN_PASSWORD, Reception
 
@@ -29,6 +31,9 @@ _FLAGS = (
     "--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--font-render-hinting=none",
 )  # fmt: skip
 _INSTALL_SECONDS = 240
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_CHECK = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.map(
+    (one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`)"""
 # a browser tells of every answer of 400 and more on its console: those a test asks for are no faults of the page
 _TOLD_BY_ITSELF = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d)")
 
@@ -102,6 +107,21 @@ def _installed() -> str:
 @pytest.fixture(scope="session")
 def base(exchange: Exchange) -> str:
     return f"http://127.0.0.1:{exchange.home.ports['console']}"
+
+
+@pytest.fixture(scope="session")
+def checker() -> str:
+    """The checker's script (axe-core), which is among the packages that the pages are built with."""
+    script = web.packages(tools_folder()) / "axe-core" / "axe.min.js"
+    assert script.is_file(), f"{script} is not there: are the pages built?"
+    return script.read_text()
+
+
+def faults_of(page: Page, checker: str) -> list[str]:
+    """What keeps somebody from using the page as it is now (WCAG 2.2 A and AA, best practice)."""
+    page.evaluate(checker)
+    found: list[str] = page.evaluate(_CHECK, _RULES)
+    return found
 
 
 Take = Callable[..., Seat]

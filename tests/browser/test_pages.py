@@ -11,15 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from infra.embedded import web
-from infra.embedded.toolchain import tools_folder
-from tests.browser.conftest import Seat, Take, person_of
+from tests.browser.conftest import Seat, Take, faults_of, person_of
 from tests.road.console.conftest import Reception
 from tests.road.town import OWNER
-
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-_CHECK = """async (rules) => (await axe.run(document, {runOnly: rules})).violations.map(
-    (one) => `${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`)"""
 
 _SEEN_BY_ALL = ("/overview", "/catalogue", "/catalogue/population", "/matching", "/data", "/objections", "/matters")
 _KEPT = ("/administration/departments", "/administration/systems", "/administration/calendar")
@@ -27,21 +21,16 @@ _RUN = ("/running/lag", "/running/mounts")
 PAGES = {
     "administrator": (
         *_SEEN_BY_ALL, "/work", "/demands", *_RUN, "/audit", "/audit/entries/0", "/assessment", *_KEPT,
-        "/administration/accounts", "/administration/tokens",
+        "/administration/accounts", "/administration/tokens", "/reviews",
     ),
     "consumer": ("/work", "/demands", "/demands/new?resource=population", "/catalogue/population?part=terms"),
-    "provider": ("/work", "/catalogue/population?part=lineage", "/catalogue/population?part=contract"),
+    "provider": (
+        "/work", "/catalogue/population?part=lineage", "/catalogue/population?part=contract", "/providing", "/lists",
+        "/catalogue/new", "/catalogue/population/edit", "/catalogue/population/mount",
+    ),
     "ops": ("/overview", *_RUN),
     "auditor": ("/audit", "/assessment", "/catalogue/population?part=history"),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def checker() -> str:
-    """The checker's script (axe-core), which is among the packages that the pages are built with."""
-    script = web.packages(tools_folder()) / "axe-core" / "axe.min.js"
-    assert script.is_file(), f"{script} is not there: are the pages built?"
-    return script.read_text()
 
 
 def _open(window: Seat, path: str) -> Page:
@@ -50,12 +39,6 @@ def _open(window: Seat, path: str) -> Page:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.locator("main .loading")).to_have_count(0, timeout=15_000)
     return page
-
-
-def _faults(page: Page, checker: str) -> list[str]:
-    page.evaluate(checker)
-    found: list[str] = page.evaluate(_CHECK, _RULES)
-    return found
 
 
 @pytest.mark.parametrize("persona", PAGES)
@@ -74,7 +57,7 @@ def test_every_page_is_there_and_can_be_used_by_everybody(
         for path in PAGES[persona]:
             page = _open(window, path)
             assert page.locator("html").get_attribute("lang") == language
-            if faults := _faults(page, checker):
+            if faults := faults_of(page, checker):
                 wrong[f"{path} {language}"] = faults
             window.shot(f"{persona}-{_name(path)}-{language}")
     assert not wrong

@@ -155,7 +155,7 @@ class TaskOut(Strict):
 
 
 class ResourceOut(Strict):
-    """A resource as its viewer may know it: `draft`, `actions` and `tasks` are for those who work on it."""
+    """A resource as its viewer may know it: what is written, and what may be done, is for those who work on it."""
 
     code: str
     catalogue_code: str
@@ -165,6 +165,7 @@ class ResourceOut(Strict):
     contract_version: str | None
     published: TermsForm | None
     draft: TermsForm | None
+    submitted_by: Annotated[str | None, Field(description="Who submitted the draft, and so does not review it.")]
     mount: MountOut | None
     first_published_at: datetime | None
     published_at: datetime | None

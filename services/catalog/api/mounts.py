@@ -35,12 +35,13 @@ from services.catalog.domain.mount import (
     TableKind,
     content_defects,
     handling_defects,
+    item_type_of,
     may_be_mounted,
     mount_defects,
     nullable_required,
 )
 from services.catalog.domain.reread import State, reread_of
-from services.catalog.domain.resource import MountKind, Terms, terms_of
+from services.catalog.domain.resource import ItemType, MountKind, Terms, terms_of
 from services.catalog.drift import first_state
 from services.catalog.mounting import MAKING, clear, end, intend, stands
 from services.catalog.publication import broker_refused, code_lists, draft_of, make_topic, tell
@@ -190,6 +191,7 @@ class ResnapshotOut(Strict):
 class ColumnOut(Strict):
     name: str
     type: str
+    item_type: Annotated[ItemType | None, Field(description="Of an item that it fills; null where no item can.")]
     nullable: bool
     key: bool
     comment: str | None
@@ -238,8 +240,8 @@ def router(catalogue: Catalogue) -> APIRouter:
             comment=found.table.comment,
             columns=[
                 ColumnOut(
-                    name=one.name, type=one.type, nullable=one.nullable, key=one.name in found.table.key,
-                    comment=one.comment,
+                    name=one.name, type=one.type, item_type=item_type_of(one.type), nullable=one.nullable,
+                    key=one.name in found.table.key, comment=one.comment,
                 )
                 for one in found.table.columns.values()
             ],

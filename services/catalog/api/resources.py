@@ -438,6 +438,7 @@ def shown(
         contract_version=resource.contract["version"] if resource.published and resource.contract else None,
         published=form_of(resource.published) if resource.published else None,
         draft=form_of(resource.draft) if inside and resource.draft else None,
+        submitted_by=resource.submitted_by if inside else None,
         mount=MountOut.model_validate(resource.mount) if resource.mount else None,
         first_published_at=resource.first_published_at,
         published_at=resource.published_at,

@@ -143,6 +143,9 @@ def test_nobody_reviews_what_they_submitted(place: Place) -> None:
     both.must(both.step(form["code"], "submit"))
     refused = both.step(form["code"], "approve")
     assert refused.status_code == 409 and refused.json()["type"].endswith(":own-review")
+    told = [one.get(f"/resources/{form['code']}").json() for one in (both, place.reviewer)]
+    assert [one["submitted_by"] for one in told] == [both.get("/me").json()["name"]] * 2
+    assert ["approve" in one["actions"] for one in told] == [False, True]
     place.reviewer.must(place.reviewer.step(form["code"], "approve"))
 
 

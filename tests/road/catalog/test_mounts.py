@@ -118,7 +118,7 @@ def test_the_wizard_tells_all_at_once_and_shows_nothing_in_clear(clerk: Clerk, p
     )
     found = clerk.preview(code, table)
     assert found["kind"] == "table" and found["columns"][0] == {
-        "name": "id", "type": "text", "nullable": False, "key": True, "comment": None
+        "name": "id", "type": "text", "item_type": "string", "nullable": False, "key": True, "comment": None
     }  # fmt: skip
     proposed = {one["item"]: (one["column"], one["reason"], one["confidence"]) for one in found["proposals"]}
     assert proposed["id"] == ("id", "declared", "certain")

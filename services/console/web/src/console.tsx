@@ -13,6 +13,12 @@ import { useRoles, useSession } from './session'
 const Overview = lazy(() => import('./pages/overview/overview'))
 const Catalogue = lazy(() => import('./pages/catalogue/search'))
 const ResourcePage = lazy(() => import('./pages/catalogue/resource'))
+const Providing = lazy(() => import('./pages/providing/list'))
+const Editor = lazy(() => import('./pages/providing/editor'))
+const Reviews = lazy(() => import('./pages/providing/reviews'))
+const Review = lazy(() => import('./pages/providing/review'))
+const Mount = lazy(() => import('./pages/providing/mount'))
+const Lists = lazy(() => import('./pages/providing/lists'))
 const Work = lazy(() => import('./pages/demands/work'))
 const Demands = lazy(() => import('./pages/demands/list'))
 const Matching = lazy(() => import('./pages/demands/matching'))
@@ -31,6 +37,7 @@ const Assessment = lazy(() => import('./pages/assessment/assessment'))
 const Administration = lazy(() => import('./pages/administration/administration'))
 
 const EVERYBODY: Role[] = ['administrator', 'provider', 'consumer', 'ops', 'auditor']
+const PROVIDERS: Role[] = ['administrator', 'provider']
 const PARTIES: Role[] = ['administrator', 'provider', 'consumer', 'auditor']
 
 interface Place {
@@ -42,7 +49,14 @@ interface Place {
 const PLACES: Place[] = [
   { path: 'overview', page: Overview, roles: EVERYBODY },
   { path: 'catalogue', page: Catalogue, roles: EVERYBODY },
+  { path: 'catalogue/new', page: Editor, roles: PROVIDERS },
   { path: 'catalogue/:code', page: ResourcePage, roles: EVERYBODY },
+  { path: 'catalogue/:code/edit', page: Editor, roles: PROVIDERS },
+  { path: 'catalogue/:code/mount', page: Mount, roles: PROVIDERS },
+  { path: 'lists', page: Lists, roles: PROVIDERS },
+  { path: 'providing', page: Providing, roles: PROVIDERS },
+  { path: 'reviews', page: Reviews, roles: ['administrator'] },
+  { path: 'reviews/:code', page: Review, roles: ['administrator'] },
   { path: 'work', page: Work, roles: PARTIES },
   { path: 'demands', page: Demands, roles: PARTIES },
   { path: 'demands/new', page: Application, roles: ['consumer'] },

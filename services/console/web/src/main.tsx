@@ -1,16 +1,17 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { BrowserRouter } from 'react-router'
+import { createBrowserRouter, RouterProvider } from 'react-router'
 import { Console } from './console'
 import { SessionProvider } from './session'
 import './styles.css'
 
+// a router with routes of its own is what can ask before a page is left
+const router = createBrowserRouter([{ path: '*', element: <Console /> }])
+
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
     <SessionProvider>
-      <BrowserRouter>
-        <Console />
-      </BrowserRouter>
+      <RouterProvider router={router} />
     </SessionProvider>
   </StrictMode>,
 )

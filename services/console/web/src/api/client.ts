@@ -19,6 +19,8 @@ export interface Problem {
   /** Which service is away, where one is. */
   service?: string
   retry_after_seconds?: number
+  /** Where a copy of a refused file is, with its faults marked. */
+  marked_copy?: string
 }
 
 /** What the exchange said no to. `slug` is stable; 0 as status: it did not answer at all. */
@@ -40,6 +42,8 @@ export interface Answer<T> {
 export interface Asked {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
+  /** A file in place of a body, sent as it is. */
+  file?: File
   etag?: string | null
   signal?: AbortSignal
   /** Read again by the page itself: it does not show that somebody is there, so an idle session still ends. */
@@ -83,12 +87,13 @@ async function send(path: string, asked: Asked): Promise<Response> {
   if (asked.background) headers['Tongshu-Background'] = '1'
   if (asked.etag) headers['If-Match'] = asked.etag
   if (asked.body !== undefined) headers['Content-Type'] = 'application/json'
+  if (asked.file) headers['Content-Type'] = asked.file.type || 'application/octet-stream'
   try {
     return await fetch(path, {
       method,
       headers,
       credentials: 'same-origin',
-      ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
+      ...(asked.file ? { body: asked.file } : asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
       ...(asked.signal ? { signal: asked.signal } : {}),
     })
   } catch (error) {

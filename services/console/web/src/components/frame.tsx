@@ -30,6 +30,14 @@ const SECTIONS: { name: keyof Words['nav']; entries: Entry[] }[] = [
     ],
   },
   {
+    name: 'provide',
+    entries: [
+      { to: '/providing', name: 'providing', roles: ['administrator', 'provider'] },
+      { to: '/reviews', name: 'reviews', roles: ['administrator'] },
+      { to: '/lists', name: 'lists', roles: ['administrator', 'provider'] },
+    ],
+  },
+  {
     name: 'run',
     entries: [
       { to: '/running/lag', name: 'lag', roles: ['administrator', 'ops', 'auditor'] },

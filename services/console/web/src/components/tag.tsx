@@ -18,6 +18,9 @@ export const DEMAND_TONES: Readonly<Record<string, Tone>> = {
   withdrawn: 'calm', expired: 'calm',
 }
 
+export const RESOURCE_TONES: Readonly<Record<string, Tone>> = {
+  draft: 'calm', in_review: 'accent', published: 'ok', in_revision: 'warn', withdrawn: 'calm',
+}
 export const SHARING_TONES: Readonly<Record<string, Tone>> = { unconditional: 'ok', conditional: 'warn', not_shared: 'calm' }
 export const GRADE_TONES: Readonly<Record<string, Tone>> = { general: 'calm', important: 'warn', core: 'bad' }
 export const OBJECTION_TONES: Readonly<Record<string, Tone>> = {

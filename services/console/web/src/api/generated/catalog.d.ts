@@ -1654,6 +1654,8 @@ export interface components {
             name: string;
             /** Type */
             type: string;
+            /** @description Of an item that it fills; null where no item can. */
+            item_type: components["schemas"]["ItemType"] | null;
             /** Nullable */
             nullable: boolean;
             /** Key */
@@ -2223,6 +2225,11 @@ export interface components {
             contract_version: string | null;
             published: components["schemas"]["TermsForm"] | null;
             draft: components["schemas"]["TermsForm"] | null;
+            /**
+             * Submitted By
+             * @description Who submitted the draft, and so does not review it.
+             */
+            submitted_by: string | null;
             mount: components["schemas"]["MountOut"] | null;
             /** First Published At */
             first_published_at: string | null;
@@ -2613,7 +2620,7 @@ export interface components {
         };
         /**
          * ResourceOut
-         * @description A resource as its viewer may know it: `draft`, `actions` and `tasks` are for those who work on it.
+         * @description A resource as its viewer may know it: what is written, and what may be done, is for those who work on it.
          */
         ResourceOut: {
             /** Code */
@@ -2629,6 +2636,11 @@ export interface components {
             contract_version: string | null;
             published: components["schemas"]["TermsForm"] | null;
             draft: components["schemas"]["TermsForm"] | null;
+            /**
+             * Submitted By
+             * @description Who submitted the draft, and so does not review it.
+             */
+            submitted_by: string | null;
             mount: components["schemas"]["MountOut"] | null;
             /** First Published At */
             first_published_at: string | null;

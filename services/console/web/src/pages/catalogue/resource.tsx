@@ -5,7 +5,7 @@ import { Link, useNavigate, useParams, useSearchParams } from 'react-router'
 import { useAsk } from '../../api/asking'
 import { useReloadOn } from '../../api/live'
 import {
-  CATALOG, type Contract, type Difference, type Item, type Lineage, type Related, type Resource, type Terms,
+  CATALOG, type Contract, type Item, type Lineage, type Related, type Resource, type Terms,
   type Uses, type Version,
 } from '../../api/types'
 import { Snippet } from '../../components/copy'
@@ -16,8 +16,11 @@ import { GRADE_TONES, Mark, SHARING_TONES } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { Day, When } from '../../components/when'
 import { duration, number } from '../../format'
-import { named, useLanguage, useWords } from '../../i18n'
+import { named, useLanguage, useWords, type Words } from '../../i18n'
 import { useDepartments, useRoles } from '../../session'
+import { LiveMount } from '../providing/live'
+import { ResourceSteps, useProvides } from '../providing/steps'
+import { Differences } from './differences'
 import { LineageGraph } from './lineage'
 
 export default function ResourcePage() {
@@ -29,13 +32,13 @@ export default function ResourcePage() {
     <Shown of={asked} lines={8}>
       {(resource) => {
         const terms = resource.published ?? resource.draft
-        return terms ? <ResourceView resource={resource} terms={terms} /> : <Empty title={words.state.notFound} />
+        return terms ? <ResourceView resource={resource} terms={terms} etag={asked.etag} reload={asked.reload} /> : <Empty title={words.state.notFound} />
       }}
     </Shown>
   )
 }
 
-function ResourceView({ resource, terms }: { resource: Resource; terms: Terms }) {
+function ResourceView({ resource, terms, etag, reload }: { resource: Resource; terms: Terms; etag: string | null; reload: () => void }) {
   const words = useWords()
   const departments = useDepartments()
   const navigate = useNavigate()
@@ -49,7 +52,7 @@ function ResourceView({ resource, terms }: { resource: Resource; terms: Terms })
     { key: 'items', children: <Items items={terms.items} /> },
     { key: 'terms', children: <TermsView resource={resource} terms={terms} /> },
     { key: 'contract', children: <ContractView code={code} /> },
-    { key: 'lineage', children: <LineageView code={code} mounted={resource.mount !== null} /> },
+    { key: 'lineage', children: <LineageView resource={resource} /> },
     { key: 'uses', children: <UsesView code={code} items={terms.items} /> },
     { key: 'history', children: <History code={code} /> },
   ] as const
@@ -60,11 +63,16 @@ function ResourceView({ resource, terms }: { resource: Resource; terms: Terms })
         above={[{ to: '/catalogue', name: words.catalogue.title }]}
         lead={terms.abstract}
         actions={
-          <Tooltip title={why}>
-            <Button type="primary" size="large" disabled={!!why} onClick={() => void navigate(`/demands/new?resource=${code}`)}>
-              {words.catalogue.apply}
-            </Button>
-          </Tooltip>
+          <>
+            <ResourceSteps resource={resource} etag={etag} done={reload} />
+            {(applies || !resource.actions.length) && (
+              <Tooltip title={why}>
+                <Button type="primary" size="large" disabled={!!why} onClick={() => void navigate(`/demands/new?resource=${code}`)}>
+                  {words.catalogue.apply}
+                </Button>
+              </Tooltip>
+            )}
+          </>
         }
       />
       <div className="hit-meta" style={{ marginBottom: 14, fontSize: 13.5 }}>
@@ -73,6 +81,11 @@ function ResourceView({ resource, terms }: { resource: Resource; terms: Terms })
         <Mark tone={GRADE_TONES[terms.grade] ?? 'calm'}>{named(words.field.grades, terms.grade)}</Mark>
         <span>{named(words.field.cycles, terms.update_cycle)}</span>
         <span className="mono">{resource.catalogue_code}</span>
+        {resource.mount && (
+          <Mark tone={resource.mount.halted ? 'bad' : 'ok'}>
+            {words.providing.live.mounted} · {named(words.field.mountKinds, resource.mount.kind)}
+          </Mark>
+        )}
         {resource.state !== 'published' && (
           <Mark tone="warn">{named(words.field.resourceStates, resource.state)}</Mark>
         )}
@@ -96,7 +109,7 @@ function ResourceView({ resource, terms }: { resource: Resource; terms: Terms })
   )
 }
 
-function Items({ items }: { items: Item[] }) {
+export function Items({ items }: { items: Item[] }) {
   const words = useWords()
   const told = words.catalogue.items
   const columns: Column<Item>[] = [
@@ -142,10 +155,10 @@ function Items({ items }: { items: Item[] }) {
   )
 }
 
-function TermsView({ resource, terms }: { resource: Resource; terms: Terms }) {
-  const words = useWords()
+/** The terms, name by name. */
+export function termsFacts(words: Words, resource: Resource, terms: Terms): Fact[] {
   const told = words.catalogue.terms
-  const facts: Fact[] = [
+  return [
     [told.sharing, named(words.field.sharing, terms.sharing_type)],
     [told.conditions, terms.sharing_conditions],
     [told.basis, terms.legal_basis],
@@ -160,10 +173,14 @@ function TermsView({ resource, terms }: { resource: Resource; terms: Terms }) {
     [told.published, <When key="at" at={resource.published_at} />],
     [told.updated, <When key="at" at={resource.updated_at} />],
   ]
+}
+
+function TermsView({ resource, terms }: { resource: Resource; terms: Terms }) {
+  const words = useWords()
   return (
     <div className="grid wide-left">
       <Section title={words.catalogue.tabs.terms}>
-        <Facts facts={facts} />
+        <Facts facts={termsFacts(words, resource, terms)} />
       </Section>
       <RelatedView code={resource.code} />
     </div>
@@ -241,13 +258,17 @@ function ContractView({ code }: { code: string }) {
   )
 }
 
-function LineageView({ code, mounted }: { code: string; mounted: boolean }) {
+function LineageView({ resource }: { resource: Resource }) {
   const words = useWords()
-  const asked = useAsk<Lineage>(`${CATALOG}/resources/${code}/lineage`)
+  const provides = useProvides()(resource.department)
+  const asked = useAsk<Lineage>(`${CATALOG}/resources/${resource.code}/lineage`)
   return (
-    <Section title={words.catalogue.lineage.title} note={mounted ? words.catalogue.lineage.lead : words.catalogue.lineage.none}>
-      <Shown of={asked}>{(lineage) => <LineageGraph lineage={lineage} />}</Shown>
-    </Section>
+    <div className="stack">
+      <Section title={words.catalogue.lineage.title} note={resource.mount ? words.catalogue.lineage.lead : words.catalogue.lineage.none}>
+        <Shown of={asked}>{(lineage) => <LineageGraph lineage={lineage} />}</Shown>
+      </Section>
+      {provides && resource.mount && <LiveMount code={resource.code} />}
+    </div>
   )
 }
 
@@ -313,33 +334,5 @@ function History({ code }: { code: string }) {
         )}
       </Shown>
     </Section>
-  )
-}
-
-function Differences({ code, before, after }: { code: string; before: number; after: number }) {
-  const words = useWords()
-  const told = words.catalogue.history
-  const asked = useAsk<Difference[]>(`${CATALOG}/resources/${code}/differences?before=${before}&after=${after}`)
-  const text = (value: unknown) => (typeof value === 'string' ? value : value === null ? '' : JSON.stringify(value))
-  return (
-    <Shown of={asked}>
-      {(differences) => (
-        <DataTable
-          caption={told.between(String(before), String(after))}
-          rows={differences}
-          rowKey={(one) => one.pointer}
-          empty={told.same}
-          columns={[
-            { key: 'words', title: told.compare, value: (one) => one.words },
-            {
-              key: 'kind', title: '', value: (one) => told[one.kind],
-              render: (one) => <Mark tone={one.kind === 'added' ? 'ok' : one.kind === 'removed' ? 'bad' : 'accent'}>{told[one.kind]}</Mark>,
-            },
-            { key: 'before', title: told.before, value: (one) => text(one.before) },
-            { key: 'after', title: told.after, value: (one) => text(one.after) },
-          ]}
-        />
-      )}
-    </Shown>
   )
 }

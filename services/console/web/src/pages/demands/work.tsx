@@ -72,7 +72,9 @@ export default function Work() {
     ...(catalogue.data ?? [])
       .filter((one) => mine(one.department) || may('administrator'))
       .map((one): Task => ({
-        id: `catalogue ${one.resource} ${one.clock}`, kind: 'catalogue', title: title(one.resource), to: `/catalogue/${one.resource}`,
+        id: `catalogue ${one.resource} ${one.clock}`, kind: 'catalogue', title: title(one.resource),
+        // a review is the data authority's, an update whoever writes the resource
+        to: one.clock === 'review' ? (may('administrator') ? `/reviews/${one.resource}` : `/catalogue/${one.resource}`) : `/catalogue/${one.resource}/edit`,
         more: [named(words.field.clocks, one.clock), one.assignee].filter(Boolean).join(' · '), due: one.due_on, overdue: one.overdue,
       })),
     ...(requests.data ?? [])
