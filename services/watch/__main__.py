@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from services.core import db, identity, telemetry
@@ -17,8 +18,10 @@ from services.watch import api, store
 from services.watch.alerts import Alerting
 from services.watch.broker import Broker
 from services.watch.connectors import Connectors
+from services.watch.domain.alert import Cause
 from services.watch.domain.lag import Rules
 from services.watch.domain.places import places
+from services.watch.domain.states import of_mounts, of_waiting
 from services.watch.envelope import CommitTimes
 from services.watch.events import Publisher
 from services.watch.metrics import Seen
@@ -29,7 +32,7 @@ from services.watch.sampler import Sampler
 from services.watch.unread import FirstRecords, reader
 
 USER = "watch"
-_STATES = ("catalog.resources", "demand.grants")
+_STATES = ("catalog.resources", "demand.grants", "sync.waiting")
 
 
 def main() -> None:
@@ -37,8 +40,8 @@ def main() -> None:
     telemetry.start(USER, here.log_level)
     registry = Registry(here.registry_url)
     identities = identity.view(here, registry, USER)
-    resources, grants = (_state(here, registry, topic) for topic in _STATES)
-    views = (identities, resources, grants)
+    resources, grants, waiting = (_state(here, registry, topic) for topic in _STATES)
+    views = (identities, resources, grants, waiting)
     for view in views:
         view.start()
     stop, board = threading.Event(), Board()
@@ -57,7 +60,14 @@ def main() -> None:
     )
     engine, publisher = db.engine(here, USER), Publisher(registry)
     sessions = db.sessions(engine)
-    alerting = Alerting(sessions, publisher, board, here.watch_alert_seconds, here.audit_budget_seconds, stop)
+
+    def of_states() -> Iterator[Cause]:
+        yield from of_mounts(resources.values())
+        yield from of_waiting(waiting.values(), resources.values())
+
+    alerting = Alerting(
+        sessions, publisher, board, of_states, here.watch_alert_seconds, here.audit_budget_seconds, stop
+    )
     checks = {
         "sampler": sampler.why_not_ready,
         "database": lambda: db.is_ready(engine),

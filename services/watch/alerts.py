@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 
 import structlog
@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.core.words import Words
-from services.watch.domain.alert import Action, Cause, Lasting, Severity, State
+from services.watch.domain.alert import Action, Cause, Fact, Lasting, Severity, State
+from services.watch.domain.book import Standing
 from services.watch.domain.hops import of_connector
 from services.watch.domain.lag import Status
 from services.watch.events import Publisher
@@ -24,23 +25,29 @@ log = structlog.get_logger()
 WATCHER = "the watch"
 _EVERY_SECONDS = 1.0
 _STANDING = frozenset({Status.STALL, Status.STOP, Status.ERR})
+_TOPICS_NAMED = 5
 _SEALER, _SEALED = "audit.sequencer", "sync.deliveries"
 
 
 class Alerting(threading.Thread):
-    """Looks at each new picture until `stop` is set; `budget_seconds` is how far sealing may be behind."""
+    """Looks at each new picture until `stop` is set; `budget_seconds` is how far sealing may be behind.
+
+    `of_states` gives what is wrong beside what a picture shows.
+    """
 
     def __init__(
         self,
         session: Callable[[], Session],
         publisher: Publisher,
         board: Board,
+        of_states: Callable[[], Iterable[Cause]],
         patience_seconds: float,
         budget_seconds: float,
         stop: threading.Event,
     ) -> None:
         super().__init__(name="alerting", daemon=True)
         self._session, self._publisher, self._board, self._stop_told = session, publisher, board, stop
+        self._of_states = of_states
         self._lasting, self._budget = Lasting(patience_seconds), budget_seconds
         self._seen = 0
 
@@ -62,7 +69,8 @@ class Alerting(threading.Thread):
                 (one.rule, one.subject): one
                 for one in session.scalars(select(Alert).where(Alert.state != State.CLOSED).with_for_update())
             }
-            due, over = self._lasting.look(causes(picture, self._budget), open_.keys(), picture.at)
+            found = (*causes(picture, self._budget), *self._of_states())
+            due, over = self._lasting.look(found, open_.keys(), picture.at)
             for cause in due:
                 self._open(session, cause)
             for key in over:
@@ -72,7 +80,8 @@ class Alerting(threading.Thread):
         now = datetime.now(UTC)
         made = Alert(
             rule=cause.rule, subject=cause.subject, department=cause.department, severity=cause.severity,
-            state=State.OPEN, text=str(cause.text), text_zh=cause.text.zh, opened_at=now, changed_at=now, revision=1,
+            state=State.OPEN, text=str(cause.text), text_zh=cause.text.zh, evidence=dict(cause.evidence),
+            opened_at=now, changed_at=now, revision=1,
         )  # fmt: skip
         session.add(made)
         session.flush()
@@ -95,7 +104,7 @@ def causes(picture: Picture, budget_seconds: float) -> Iterator[Cause]:
             department = place.department if place else picture.places.department_of_group(name)
             yield Cause(
                 rule="group-stands", subject=name, department=department, severity=Severity.CRITICAL,
-                text=one.lag.verdict.reason,
+                text=one.lag.verdict.reason, evidence=_of_group(one),
             )  # fmt: skip
         behind = max((part.seconds for part in one.partitions if part.topic == _SEALED), default=0.0)
         if name == _SEALER and behind > budget_seconds / 2:
@@ -103,11 +112,26 @@ def causes(picture: Picture, budget_seconds: float) -> Iterator[Cause]:
                 f"Sealing is {behind:.0f} s behind; at {budget_seconds:.0f} s deliveries stop.",
                 f"审计封存落后 {behind:.0f} 秒；达到 {budget_seconds:.0f} 秒将停止交付。",
             )
-            yield Cause(rule="sealing-behind", subject=name, department=None, severity=Severity.CRITICAL, text=text)
+            yield Cause(
+                rule="sealing-behind", subject=name, department=None, severity=Severity.CRITICAL, text=text,
+                evidence={"group": name, "seconds": round(behind, 1), "budget_seconds": budget_seconds},
+            )  # fmt: skip
     for name, told in picture.connectors.items():
         verdict = of_connector(told.state, [task.state for task in told.tasks], told.failure)
         if verdict.status is Status.ERR:
             yield Cause(
                 rule="connector-failed", subject=name, department=picture.places.connector(name).department,
                 severity=Severity.CRITICAL, text=verdict.reason,
+                evidence={"connector": name, "state": told.state, "worker": told.worker},
             )  # fmt: skip
+
+
+def _of_group(one: Standing) -> dict[str, Fact]:
+    return {
+        "group": one.group.name,
+        "status": one.lag.verdict.status.value,
+        "topics": ", ".join(sorted({part.topic for part in one.partitions})[:_TOPICS_NAMED]),
+        "records": one.lag.records,
+        "seconds": round(one.lag.seconds, 1),
+        "members": one.group.members,
+    }

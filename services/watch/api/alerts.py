@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select, select
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from services.core import problems
@@ -18,7 +18,7 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 from services.watch.api.shapes import Text
-from services.watch.domain.alert import STEPS, Action, Severity, State, actions
+from services.watch.domain.alert import STEPS, Action, Fact, Severity, State, actions
 from services.watch.room import Room, watches_all
 from services.watch.store import Alert, AlertStep
 
@@ -30,6 +30,7 @@ _EXAMPLE: dict[str, Any] = {
     "severity": "critical",
     "state": "acknowledged",
     "text": {"zh": "已停止读取。", "en": "Nobody reads."},
+    "evidence": {"group": "civil_affairs.my-program", "status": "STOP", "records": 120, "seconds": 61.8},
     "owner": "ops on duty",
     "opened_at": "2026-06-30T08:00:00Z",
     "changed_at": "2026-06-30T08:05:00Z",
@@ -75,6 +76,7 @@ class AlertOut(BaseModel):
     severity: Severity
     state: State
     text: Text
+    evidence: Annotated[dict[str, Fact], Field(description="What was seen when it was opened.")]
     owner: str | None
     opened_at: datetime
     changed_at: datetime
@@ -87,11 +89,17 @@ def router(room: Room) -> APIRouter:
 
     @routes.get("/alerts")
     def list_alerts(
-        viewer: Anyone, state: State | None = None, limit: Limit = 100, cursor: Cursor = None
+        viewer: Anyone,
+        state: State | None = None,
+        since: Annotated[AwareDatetime | None, Query(description="Not those that were closed before.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
     ) -> Page[AlertOut]:
         """Alerts in the order in which they were opened; a department sees those about its own clients and sources."""
         query = _readable(viewer)
         query = query.where(Alert.state == state) if state else query
+        if since is not None:
+            query = query.where(or_(Alert.state != State.CLOSED, Alert.changed_at >= since))
         with room.session() as session:
             rows, following = page(session, query, [Alert.id], limit, cursor)
             return Page(items=[_shown(session, row, viewer) for row in rows], next=following)
@@ -173,6 +181,7 @@ def _shown(session: Session, alert: Alert, viewer: Viewer) -> AlertOut:
         severity=Severity(alert.severity),
         state=state,
         text=Text(zh=alert.text_zh, en=alert.text),
+        evidence=alert.evidence,
         owner=alert.owner,
         opened_at=alert.opened_at,
         changed_at=alert.changed_at,

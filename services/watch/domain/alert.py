@@ -7,7 +7,7 @@ Whoever closes an alert by hand while its cause goes on gets another one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.core.words import Words
@@ -48,6 +48,9 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+Fact = str | int | float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """Something that is wrong just now; `rule` and `subject` make it this one and no other."""
@@ -57,6 +60,8 @@ class Cause:
     department: str | None
     severity: Severity
     text: Words
+    evidence: Mapping[str, Fact] = field(default_factory=dict)
+    """What was seen, by name; figures in seconds and records. No data of anybody."""
 
     @property
     def key(self) -> tuple[str, str]:
