@@ -26,7 +26,7 @@ from services.demand.fulfilment import Fulfilment
 from services.demand.metrics import OpenClocks
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
-from services.demand.sending import Sender
+from services.demand.sending import sender
 from services.demand.watch import GrantWatch, ended
 
 
@@ -80,7 +80,7 @@ def main() -> None:
         GrantWatch(demands.session, publisher, demands.broker, resources.get, told),
         BrokerWatch(demands),
         fulfilment,
-        Sender(sessions, here),
+        sender(sessions, here),
         *followers,
     ]
     checks = {

@@ -1,10 +1,10 @@
-"""Alerts that come of what the watch sees, kept with who took them on."""
+"""Alerts that come of what the watch sees, kept with who took them on, and told."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import select
@@ -12,10 +12,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.core.words import Words
+from services.watch import telling
 from services.watch.domain.alert import Action, Cause, Fact, Lasting, Severity, State
 from services.watch.domain.book import Standing
 from services.watch.domain.hops import of_connector
 from services.watch.domain.lag import Status
+from services.watch.domain.telling import carried_over
 from services.watch.events import Publisher
 from services.watch.picture import Board, Picture
 from services.watch.store import Alert, AlertStep
@@ -30,9 +32,9 @@ _SEALER, _SEALED = "audit.sequencer", "sync.deliveries"
 
 
 class Alerting(threading.Thread):
-    """Looks at each new picture until `stop` is set; `budget_seconds` is how far sealing may be behind.
+    """Looks at each new picture until `stop` is set: opens what has lasted, closes what is over, and has both told.
 
-    `of_states` gives what is wrong beside what a picture shows.
+    `wrong` gives what is wrong as a picture is looked at.
     """
 
     def __init__(
@@ -40,15 +42,15 @@ class Alerting(threading.Thread):
         session: Callable[[], Session],
         publisher: Publisher,
         board: Board,
-        of_states: Callable[[], Iterable[Cause]],
+        wrong: Callable[[Picture], Iterable[Cause]],
         patience_seconds: float,
-        budget_seconds: float,
+        silence: timedelta,
         stop: threading.Event,
     ) -> None:
+        """`silence` is after how long an alert that nobody takes on is told again."""
         super().__init__(name="alerting", daemon=True)
         self._session, self._publisher, self._board, self._stop_told = session, publisher, board, stop
-        self._of_states = of_states
-        self._lasting, self._budget = Lasting(patience_seconds), budget_seconds
+        self._wrong, self._lasting, self._silence = wrong, Lasting(patience_seconds), silence
         self._seen = 0
 
     def run(self) -> None:
@@ -63,36 +65,39 @@ class Alerting(threading.Thread):
                 log.warning("alerts cannot be kept just now", reason=type(failure).__name__)
 
     def step(self, picture: Picture) -> None:
-        """Open what has lasted, close what is over."""
+        """Open what has lasted, close what is over, tell of both."""
         with self._session() as session, session.begin():
             open_ = {
                 (one.rule, one.subject): one
                 for one in session.scalars(select(Alert).where(Alert.state != State.CLOSED).with_for_update())
             }
-            found = (*causes(picture, self._budget), *self._of_states())
-            due, over = self._lasting.look(found, open_.keys(), picture.at)
-            for cause in due:
-                self._open(session, cause)
-            for key in over:
-                self._close(session, open_[key])
+            due, over = self._lasting.look(self._wrong(picture), open_.keys(), picture.at)
+            opened = [self._open(session, cause) for cause in due]
+            closed = [self._close(session, open_.pop(key)) for key in over]
+            telling.tell_open(session, [*open_.values(), *opened], datetime.now(UTC), self._silence)
+            telling.tell_over(session, closed)
 
-    def _open(self, session: Session, cause: Cause) -> None:
+    def _open(self, session: Session, cause: Cause) -> Alert:
         now = datetime.now(UTC)
+        before = select(Alert.told_at).where(Alert.rule == cause.rule, Alert.subject == cause.subject)
+        told_at = session.scalar(before.order_by(Alert.id.desc()).limit(1))
         made = Alert(
             rule=cause.rule, subject=cause.subject, department=cause.department, severity=cause.severity,
             state=State.OPEN, text=str(cause.text), text_zh=cause.text.zh, evidence=dict(cause.evidence),
-            opened_at=now, changed_at=now, revision=1,
+            opened_at=now, changed_at=now, told_at=carried_over(told_at, now, self._silence), revision=1,
         )  # fmt: skip
         session.add(made)
         session.flush()
         self._publisher.happened(session, made, "alert_opened", actor=WATCHER)
+        return made
 
-    def _close(self, session: Session, alert: Alert) -> None:
+    def _close(self, session: Session, alert: Alert) -> Alert:
         now = datetime.now(UTC)
         alert.state, alert.changed_at, alert.revision = State.CLOSED, now, alert.revision + 1
         said = "The cause is over. / 原因已消除。"
         session.add(AlertStep(alert=alert.id, action=Action.CLOSE, taken_by=WATCHER, text=said, taken_at=now))
         self._publisher.happened(session, alert, "alert_closed", actor=WATCHER)
+        return alert
 
 
 def causes(picture: Picture, budget_seconds: float) -> Iterator[Cause]:

@@ -19,6 +19,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
 
 from cli.exchange import Exchange
+from infra.embedded import web
+from infra.embedded.toolchain import tools_folder
 from tests.conftest import ROOT
 from tests.road.console.conftest import OWN_PASSWORD, Reception
 
@@ -130,6 +132,14 @@ def seat(chromium: Browser, base: str) -> Iterator[Take]:
 @pytest.fixture(scope="session")
 def reception(exchange: Exchange) -> Reception:
     return Reception(exchange)
+
+
+@pytest.fixture(scope="session")
+def checker() -> str:
+    """The checker's script (axe-core), which is among the packages that the pages are built with."""
+    script = web.packages(tools_folder()) / "axe-core" / "axe.min.js"
+    assert script.is_file(), f"{script} is not there: are the pages built?"
+    return script.read_text()
 
 
 @contextmanager

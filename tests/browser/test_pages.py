@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from infra.embedded import web
-from infra.embedded.toolchain import tools_folder
 from tests.browser.conftest import Seat, Take, person_of
 from tests.road.console.conftest import Reception
 from tests.road.town import OWNER
@@ -23,28 +21,23 @@ _CHECK = """async (rules) => (await axe.run(document, {runOnly: rules})).violati
 
 _SEEN_BY_ALL = ("/overview", "/catalogue", "/catalogue/population", "/matching", "/data", "/objections", "/matters")
 _KEPT = ("/administration/departments", "/administration/systems", "/administration/calendar")
-_RUN = ("/running/lag", "/running/mounts")
+_RUN = ("/running/lag", "/running/alerts", "/running/quarantine", "/running/replays", "/running/mounts")
 PAGES = {
     "administrator": (
         *_SEEN_BY_ALL, "/work", "/demands", *_RUN, "/audit", "/audit/entries/0", "/assessment", *_KEPT,
         "/administration/accounts", "/administration/tokens",
     ),
     "consumer": ("/work", "/demands", "/demands/new?resource=population", "/catalogue/population?part=terms"),
-    "provider": ("/work", "/catalogue/population?part=lineage", "/catalogue/population?part=contract"),
+    "provider": (
+        "/work", "/running/alerts", "/running/quarantine", "/catalogue/population?part=lineage",
+        "/catalogue/population?part=contract",
+    ),
     "ops": ("/overview", *_RUN),
     "auditor": ("/audit", "/assessment", "/catalogue/population?part=history"),
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def checker() -> str:
-    """The checker's script (axe-core), which is among the packages that the pages are built with."""
-    script = web.packages(tools_folder()) / "axe-core" / "axe.min.js"
-    assert script.is_file(), f"{script} is not there: are the pages built?"
-    return script.read_text()
-
-
-def _open(window: Seat, path: str) -> Page:
+def open_page(window: Seat, path: str) -> Page:
     window.open(path)
     page = window.page
     expect(page.get_by_role("heading", level=1)).to_be_visible()
@@ -52,7 +45,7 @@ def _open(window: Seat, path: str) -> Page:
     return page
 
 
-def _faults(page: Page, checker: str) -> list[str]:
+def faults(page: Page, checker: str) -> list[str]:
     page.evaluate(checker)
     found: list[str] = page.evaluate(_CHECK, _RULES)
     return found
@@ -72,10 +65,10 @@ def test_every_page_is_there_and_can_be_used_by_everybody(
     for language in ("zh-CN", "en"):
         window.page.evaluate("(language) => localStorage.setItem('language', language)", language)
         for path in PAGES[persona]:
-            page = _open(window, path)
+            page = open_page(window, path)
             assert page.locator("html").get_attribute("lang") == language
-            if faults := _faults(page, checker):
-                wrong[f"{path} {language}"] = faults
+            if found := faults(page, checker):
+                wrong[f"{path} {language}"] = found
             window.shot(f"{persona}-{_name(path)}-{language}")
     assert not wrong
 

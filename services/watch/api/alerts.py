@@ -12,19 +12,22 @@ from sqlalchemy.orm import Session
 
 from services.core import problems
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Role, Viewer, may
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
-from services.watch.api.shapes import Text
-from services.watch.domain.alert import STEPS, Action, Fact, Severity, State, actions
+from services.watch import telling
+from services.watch.api.shapes import Text, text_of
+from services.watch.domain.alert import STEPS, TITLES, Action, Fact, Severity, State, actions
 from services.watch.room import Room, watches_all
 from services.watch.store import Alert, AlertStep
 
 _EXAMPLE: dict[str, Any] = {
     "id": 7,
     "rule": "group-stands",
+    "title": {"zh": "消费停滞", "en": "Group stands"},
     "subject": "civil_affairs.my-program",
     "department": "civil_affairs",
     "severity": "critical",
@@ -53,7 +56,7 @@ class AlertStepForm(BaseModel):
 
     action: Action
     to: Annotated[str | None, Field(max_length=200, description="Who gets it; for `hand_over`.")] = None
-    text: Annotated[str, Field(max_length=2_000)] = ""
+    text: Annotated[str, Field(max_length=2_000, description="What is to be known; needed for `close`.")] = ""
 
 
 class AlertStepOut(BaseModel):
@@ -71,6 +74,7 @@ class AlertOut(BaseModel):
 
     id: int
     rule: str
+    title: Annotated[Text, Field(description="What the rule watches for.")]
     subject: str
     department: str | None
     severity: Severity
@@ -120,7 +124,7 @@ def router(room: Room) -> APIRouter:
         response: Response,
         if_match: IfMatch = None,
     ) -> AlertOut:
-        """Acknowledge, hand over or close."""
+        """Acknowledge, hand over (to whom), or close (how it was solved)."""
         with room.session() as session, session.begin():
             found = _need(session, viewer, number, lock=True)
             require_match(if_match, found.revision)
@@ -134,6 +138,9 @@ def router(room: Room) -> APIRouter:
             if form.action is Action.HAND_OVER and not (form.to or "").strip():
                 detail = Words("/to: say who gets it", "/to：请说明交接给谁")
                 raise Problem(422, "receiver-missing", Words("To whom?", "缺少接手人"), detail)
+            if form.action is Action.CLOSE and not form.text.strip():
+                title = Words("Closing says how it was solved", "关闭须说明如何解决")
+                problems.refuse("note-missing", title, [Defect("/text", Words("say how", "请说明如何解决"))])
             now = datetime.now(UTC)
             session.add(
                 AlertStep(
@@ -150,6 +157,8 @@ def router(room: Room) -> APIRouter:
             found.state, found.changed_at, found.revision = target, now, found.revision + 1
             session.flush()
             room.publisher.happened(session, found, _EVENTS[target], actor=viewer.name)
+            if target is State.CLOSED:
+                telling.tell_over(session, [found])
             response.headers["ETag"] = etag(found.revision)
             return _shown(session, found, viewer)
 
@@ -176,6 +185,7 @@ def _shown(session: Session, alert: Alert, viewer: Viewer) -> AlertOut:
     return AlertOut(
         id=alert.id,
         rule=alert.rule,
+        title=text_of(TITLES.get(alert.rule, Words(alert.rule))),
         subject=alert.subject,
         department=alert.department,
         severity=Severity(alert.severity),

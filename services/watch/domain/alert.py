@@ -26,6 +26,15 @@ class Action(StrEnum):
     CLOSE = "close"
 
 
+TITLES = {
+    "group-stands": Words("Group stands", "消费停滞"),
+    "sealing-behind": Words("Sealing is behind", "审计封存落后"),
+    "connector-failed": Words("Connector has failed", "连接器失败"),
+    "mount-halted": Words("Mount is stopped", "挂接停止"),
+    "rows-wait": Words("Rows wait", "数据待更正"),
+}
+"""What each rule watches for."""
+
 STEPS = {
     (State.OPEN, Action.ACKNOWLEDGE): State.ACKNOWLEDGED,
     (State.OPEN, Action.HAND_OVER): State.HANDED_OVER,

@@ -9,6 +9,7 @@ import * as frame from './frame'
 import * as keeping from './keeping'
 import type { Like } from './like'
 import * as overview from './overview'
+import * as running from './running'
 
 const zh = {
   ...frame.zh,
@@ -19,6 +20,7 @@ const zh = {
   overview: overview.zh,
   audit: audit.zh,
   keeping: keeping.zh,
+  running: running.zh,
 }
 
 export type Words = Like<typeof zh>
@@ -32,6 +34,7 @@ const en: Words = {
   overview: overview.en,
   audit: audit.en,
   keeping: keeping.en,
+  running: running.en,
 }
 
 export type Language = 'zh-CN' | 'en'
