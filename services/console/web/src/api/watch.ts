@@ -138,6 +138,23 @@ export interface Alert {
   actions: AlertAction[]
 }
 
+/** What the daily summary says so far; shares from 0 to 1. */
+export interface Summary {
+  since: string
+  until: string
+  /** Whether nothing was left out of what was counted. */
+  is_whole: boolean
+  deliveries: number
+  records: number
+  records_per_second: number
+  within_a_minute: number | null
+  longest_seconds: number | null
+  alerts: { opened: number; solved: number; open: number }
+  worst_lag: { seconds: number; group: string; at: string } | null
+  waiting: Record<string, number>
+  failed_mounts: Record<string, Both>
+}
+
 /** Where alerts are sent. */
 export interface Subscription {
   id: string

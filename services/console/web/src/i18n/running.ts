@@ -17,6 +17,10 @@ export const zh = {
     },
     toLag: '查看延迟与曲线', toMounts: '查看挂接', toQuarantine: '查看隔离区',
   },
+  today: {
+    title: '今日运行情况', records: '今日交付记录', since: '自', timely: '一分钟内送达', alerts: '未关闭告警', alertsMore: (opened: string, solved: string) => `今日触发 ${opened}，解决 ${solved}`, worst: '今日最大延迟',
+    waiting: '隔离待更正', mounts: '失败的挂接',
+  },
   sending: {
     title: '告警发送', lead: '告警触发和结束时各发送一次；无人处理时隔一段时间再提醒。每日摘要只发送给下面选择的地址。', none: '还没有设置发送地址。', add: '添加地址', addTitle: '添加发送地址',
     kind: '方式', kinds: { webhook: 'Webhook', email: '电子邮件' }, target: '地址', daily: '每日摘要', scope: '范围', whole: '整个平台', by: '设置人', since: '自', end: '停用', sureEnd: '不再向该地址发送，确定？',
@@ -68,6 +72,10 @@ export const en: Like<typeof zh> = {
       state: 'Connector state', worker: 'Worker', resource: 'Resource', rows: 'Rows that wait', rules: 'Rules that are broken', system: 'System', reason: 'Reason',
     },
     toLag: 'Lag and curve', toMounts: 'The mounts', toQuarantine: 'The quarantine',
+  },
+  today: {
+    title: 'The day so far', records: 'Records delivered today', since: 'since', timely: 'Within a minute', alerts: 'Open alerts', alertsMore: (opened, solved) => `${opened} opened, ${solved} solved today`, worst: "Today's worst lag",
+    waiting: 'Rows that wait', mounts: 'Failed mounts',
   },
   sending: {
     title: 'Where alerts are sent', lead: 'Sent once when an alert opens and once when it is over; again after a while where nobody is on it. The daily summary goes where it is asked for.', none: 'Alerts are sent to nobody yet.', add: 'Add an address', addTitle: 'Send alerts to',

@@ -6,14 +6,14 @@ import { ask, withQuery } from '../../api/client'
 import { useAll, useAsk, useDoing, useEvery } from '../../api/asking'
 import { useReloadOn } from '../../api/live'
 import { CATALOG, WATCH, type MountStatus } from '../../api/types'
-import type { Alert, AlertAction, Connector, GroupDetail } from '../../api/watch'
+import type { Alert, AlertAction, Connector, GroupDetail, Summary } from '../../api/watch'
 import { Facts, type Fact } from '../../components/facts'
 import { Empty, ProblemView, Shown } from '../../components/states'
 import { DataTable } from '../../components/table'
 import { ALERT_TONES, Mark, SEVERITY_TONES } from '../../components/tag'
 import { PageHead, Section } from '../../components/title'
 import { When } from '../../components/when'
-import { duration, number } from '../../format'
+import { duration, number, percent } from '../../format'
 import { named, useLanguage, useWords } from '../../i18n'
 import { useDepartments, useRoles } from '../../session'
 import { useTitles } from '../catalogue/titles'
@@ -46,6 +46,7 @@ function List() {
   return (
     <>
       <PageHead title={told.title} lead={told.lead} />
+      {may('administrator', 'ops', 'auditor') && <Today />}
       <Section title={told.title}>
         <Shown of={asked}>
           {(all) => (
@@ -83,6 +84,41 @@ function List() {
       </Section>
       {may('administrator', 'ops', 'provider', 'consumer') && <Sending />}
     </>
+  )
+}
+
+/** The day so far, as its summary will tell it. */
+function Today() {
+  const words = useWords()
+  const told = words.running.today
+  const language = useLanguage()
+  const asked = useAsk<Summary>(`${WATCH}/summary`)
+  useReloadOn('watch', asked.reload)
+  const one = asked.data
+  if (!one) return null
+  const waiting = Object.values(one.waiting).reduce((sum, rows) => sum + rows, 0)
+  const failed = Object.keys(one.failed_mounts).length
+  return (
+    <dl className="strip" aria-label={told.title}>
+      <div className="figure">
+        <dt>{told.records}</dt>
+        <dd>{number(one.records, language)}</dd>
+        <dd className="note">{told.since} <When at={one.since} /></dd>
+      </div>
+      <div className="figure"><dt>{told.timely}</dt><dd>{percent(one.within_a_minute, language)}</dd></div>
+      <div className={one.alerts.open ? 'figure warn' : 'figure'}>
+        <dt>{told.alerts}</dt>
+        <dd>{number(one.alerts.open, language)}</dd>
+        <dd className="note">{told.alertsMore(number(one.alerts.opened, language), number(one.alerts.solved, language))}</dd>
+      </div>
+      <div className="figure">
+        <dt>{told.worst}</dt>
+        <dd>{one.worst_lag ? duration(one.worst_lag.seconds * 1_000, language) : '–'}</dd>
+        <dd className="note break">{one.worst_lag?.group}</dd>
+      </div>
+      <div className={waiting ? 'figure warn' : 'figure'}><dt><Link to="/running/quarantine">{told.waiting}</Link></dt><dd>{number(waiting, language)}</dd></div>
+      <div className={failed ? 'figure bad' : 'figure'}><dt><Link to="/running/mounts">{told.mounts}</Link></dt><dd>{number(failed, language)}</dd></div>
+    </dl>
   )
 }
 

@@ -19,7 +19,8 @@ import { useTitles } from '../catalogue/titles'
 
 const VIEWS = ['waiting', 'ended', 'failed', 'all'] as const
 type View = (typeof VIEWS)[number]
-const LOOK_SECONDS = 5
+const LOOK_SECONDS = { few: 5, many: 30 }
+const MANY = 1_000
 const DIGITS = 12
 
 export default function Quarantine() {
@@ -37,12 +38,9 @@ export default function Quarantine() {
     setParams(next, { replace: true })
   }
   const state = view === 'waiting' || view === 'failed' ? view : null
-  const asked = useAll<QuarantineEntry>(withQuery(`${SYNC}/quarantine`, { state, limit: 500 }))
-  useEvery(LOOK_SECONDS, asked.reload)
-  const known = (asked.data ?? []).filter((one) => view !== 'ended' || (one.state !== 'waiting' && one.state !== 'failed'))
-  const fit = known.filter(
-    (one) => (!resource || one.resource === resource) && (!owner || one.owner === owner) && (!rule || one.rules.includes(rule)),
-  )
+  const asked = useAll<QuarantineEntry>(withQuery(`${SYNC}/quarantine`, { state, resource, rule, owner, limit: 500 }))
+  useEvery(asked.data && asked.data.length > MANY ? LOOK_SECONDS.many : LOOK_SECONDS.few, asked.reload)
+  const fit = (asked.data ?? []).filter((one) => view !== 'ended' || (one.state !== 'waiting' && one.state !== 'failed'))
   const options = (values: (string | null)[], chosen: string | null | undefined, label: (value: string) => string) =>
     [...new Set([...values, ...(chosen ? [chosen] : [])])].flatMap((value) => (value ? [{ value, label: label(value) }] : []))
   return (
@@ -65,9 +63,9 @@ export default function Quarantine() {
                   />
                   {(
                     [
-                      ['resource', told.anyResource, options(known.map((one) => one.resource), resource, titles)],
-                      ['rule', told.anyRule, options(known.flatMap((one) => one.rules), rule, (value) => value)],
-                      ['owner', told.anyOwner, options(known.map((one) => one.owner), owner, departments.name)],
+                      ['resource', told.anyResource, options(fit.map((one) => one.resource), resource, titles)],
+                      ['rule', told.anyRule, options(fit.flatMap((one) => one.rules), rule, (value) => value)],
+                      ['owner', told.anyOwner, options(fit.map((one) => one.owner), owner, departments.name)],
                     ] as const
                   ).map(([name, any, values]) => (
                     <Select
@@ -111,7 +109,7 @@ function Figures({ shown }: { shown: QuarantineEntry[] | null }) {
 /** The rows of a resource that wait, with what can be done about them. */
 export function WaitingRows({ resource }: { resource: string }) {
   const asked = useAll<QuarantineEntry>(withQuery(`${SYNC}/quarantine`, { resource, state: 'waiting', limit: 500 }))
-  useEvery(LOOK_SECONDS, asked.reload)
+  useEvery(LOOK_SECONDS.few, asked.reload)
   return <Shown of={asked}>{(rows) => <Entries rows={rows} changed={asked.reload} />}</Shown>
 }
 
@@ -211,14 +209,16 @@ function EntryDialog({ id, onClose }: { id: string; onClose: () => void }) {
   const me = useMe()
   const doing = useDoing()
   const asked = useAsk<QuarantineEntry>(`${SYNC}/quarantine/${id}`)
-  // the state that an order left; another one says that the relay has carried it out
-  const [ordered, setOrdered] = useState<string | null>(null)
+  // the states before an order and after it; another one says that the relay has carried it out
+  const [ordered, setOrdered] = useState<(string | null)[]>([])
   const one = asked.data
-  const isOver = ordered !== null && asked.etag !== null && asked.etag !== ordered
-  useEvery(ordered !== null && !isOver ? OUTCOME_SECONDS : null, asked.reload)
+  const isOver = ordered.length > 0 && asked.etag !== null && !ordered.includes(asked.etag)
+  const isUnderWay = ordered.length > 0 && !isOver
+  useEvery(isUnderWay ? OUTCOME_SECONDS : null, asked.reload)
   const take = async (action: EntryAction, reason = '') => {
-    const taken = await doing.run(() => step(id, action, asked.etag, reason))
-    if (taken) setOrdered(taken.etag)
+    const before = asked.etag
+    const taken = await doing.run(() => step(id, action, before, reason))
+    if (taken) setOrdered([before, taken.etag])
     asked.reload()
   }
   return (
@@ -245,7 +245,7 @@ function EntryDialog({ id, onClose }: { id: string; onClose: () => void }) {
                 [told.releaseReason, entry.release_reason],
               ]}
             />
-            {ordered !== null && !isOver && <p className="notice" role="status">{told.ordered}</p>}
+            {isUnderWay && <p className="notice" role="status">{told.ordered}</p>}
             {isOver && entry.state === 'waiting' && <p className="notice warn" role="status">{told.still} {told.fixFirst}</p>}
             {isOver && entry.state !== 'waiting' && <p className="notice ok" role="status">{told.states[entry.state]}</p>}
           </>
@@ -254,7 +254,7 @@ function EntryDialog({ id, onClose }: { id: string; onClose: () => void }) {
       {one && one.actions.length > 0 && (
         <div style={{ display: 'grid', gap: 14, marginTop: 16 }}>
           <div>
-            <Button type="primary" loading={doing.busy || (ordered !== null && !isOver)} onClick={() => void take('redrive')}>{told.redrive}</Button>{' '}
+            <Button type="primary" loading={doing.busy || isUnderWay} onClick={() => void take('redrive')}>{told.redrive}</Button>{' '}
             <span className="faint">{told.redriveMore}</span>
           </div>
           {one.actions.includes('release') ? (

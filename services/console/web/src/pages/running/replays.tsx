@@ -6,7 +6,7 @@ import { ask, withQuery } from '../../api/client'
 import { useAll, useDoing, useEvery, type Asking } from '../../api/asking'
 import { differing, type Difference, type Reconciliation, type Replay, type Report } from '../../api/sync'
 import { DEMAND, SYNC, type Grant } from '../../api/types'
-import { Facts } from '../../components/facts'
+import { Facts, type Fact } from '../../components/facts'
 import { ProblemView, Shown } from '../../components/states'
 import { DataTable } from '../../components/table'
 import { FOUND_TONES, Mark, REPLAY_TONES } from '../../components/tag'
@@ -215,7 +215,7 @@ function Found({ report }: { report: Report }) {
             <section key={title} style={{ marginTop: 14 }}>
               <h3 style={{ fontSize: 14 }}>{title}</h3>
               <Facts
-                facts={(['missing', 'surplus', 'differing'] as const).map((kind) => [
+                facts={(['missing', 'surplus', 'differing'] as const).map((kind): Fact => [
                   told[kind],
                   <span key={kind}>
                     {number(difference[kind].rows, language)}
