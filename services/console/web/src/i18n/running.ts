@@ -18,7 +18,7 @@ export const zh = {
     toLag: '查看延迟与曲线', toMounts: '查看挂接', toQuarantine: '查看隔离区',
   },
   today: {
-    title: '今日运行情况', records: '今日交付记录', since: '自', timely: '一分钟内送达', alerts: '未关闭告警', alertsMore: (opened: string, solved: string) => `今日触发 ${opened}，解决 ${solved}`, worst: '今日最大延迟',
+    records: '今日交付记录', since: '自', timely: '一分钟内送达', alerts: '未关闭告警', alertsMore: (opened: string, solved: string) => `今日触发 ${opened}，解决 ${solved}`, worst: '今日最大延迟',
     waiting: '隔离待更正', mounts: '失败的挂接',
   },
   sending: {
@@ -74,7 +74,7 @@ export const en: Like<typeof zh> = {
     toLag: 'Lag and curve', toMounts: 'The mounts', toQuarantine: 'The quarantine',
   },
   today: {
-    title: 'The day so far', records: 'Records delivered today', since: 'since', timely: 'Within a minute', alerts: 'Open alerts', alertsMore: (opened, solved) => `${opened} opened, ${solved} solved today`, worst: "Today's worst lag",
+    records: 'Records delivered today', since: 'since', timely: 'Within a minute', alerts: 'Open alerts', alertsMore: (opened, solved) => `${opened} opened, ${solved} solved today`, worst: "Today's worst lag",
     waiting: 'Rows that wait', mounts: 'Failed mounts',
   },
   sending: {

@@ -99,7 +99,7 @@ function Today() {
   const waiting = Object.values(one.waiting).reduce((sum, rows) => sum + rows, 0)
   const failed = Object.keys(one.failed_mounts).length
   return (
-    <dl className="strip" aria-label={told.title}>
+    <dl className="strip">
       <div className="figure">
         <dt>{told.records}</dt>
         <dd>{number(one.records, language)}</dd>
