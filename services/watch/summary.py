@@ -139,7 +139,7 @@ def words(told: Mapping[str, Any]) -> tuple[Words, Words]:
         ),
     ]
     if told["within_a_minute"] is not None:
-        share = f"{told['within_a_minute']:.1%}"
+        share = f"{told['within_a_minute']:.2%}"
         lines.append(Words(f"Delivered within a minute: {share}", f"一分钟内送达：{share}"))
     lines += [
         Words(

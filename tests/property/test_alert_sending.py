@@ -214,7 +214,7 @@ def test_a_day_is_summed_and_told_when_it_is_over(watch: Watch) -> None:
     text = _text(mail)
     assert mail["Subject"] == "【每日摘要】截至 2026-11-29 08:00 的数据共享运行情况"
     for said in (
-        "交付：5 批，500 条记录", "一分钟内送达：75.0%", "告警：触发 2 项，解决 1 项，目前未关闭 1 项",
+        "交付：5 批，500 条记录", "一分钟内送达：75.00%", "告警：触发 2 项，解决 1 项，目前未关闭 1 项",
         "隔离待更正的数据行：12", "population：12 行", "失败的挂接：1",
         "low_income：挂接已停止：没有表", "Deliveries: 5, records: 500",
     ):  # fmt: skip
