@@ -3,7 +3,7 @@ import type { Like } from './like'
 export const zh = {
   alerts: {
     title: '运行告警', lead: '持续出现的问题会在这里告警：谁在处理、依据是什么；原因消除后自动关闭。', none: '目前没有告警。', open: '未关闭', all: '近七天', show: '显示范围',
-    alert: '告警', rule: '规则', subject: '对象', severity: '级别', state: '状态', owner: '处理人', nobody: '无人处理', department: '部门', opened: '触发', changed: '变化',
+    alert: '告警', severity: '级别', state: '状态', owner: '处理人', nobody: '无人处理', department: '部门', opened: '触发', changed: '变化',
     exchange: '平台自身', text: '问题', evidence: '触发时的依据', now: '现在的情况', steps: '处理过程', noSteps: '还没有人处理。', take: '处理', done: '已记录',
     to: '交接给', toNeed: '请填写接手的人或班组', note: '说明', noteNeed: '请说明是如何解决的', over: '现在没有发现这个问题；持续一段时间后告警会自动关闭。',
     watcher: '监测服务', byWatcher: '监测服务自动关闭',
@@ -44,10 +44,10 @@ export const zh = {
   },
   replays: {
     title: '重放与对账', lead: '把已授权的数据再次交付；比对使用方手中的数据与应有的数据。', replays: '重放', reconciliations: '对账', noneReplays: '近七天没有重放。', noneReconciliations: '近七天没有对账。',
-    grant: '授权', resource: '资源', department: '使用部门', mode: '范围', state: '状态', asked: '发起', by: '发起人', records: '交付记录', progress: '进度', remaining: (time: string) => `约剩 ${time}`, computing: '正在估算…',
+    resource: '资源', department: '使用部门', mode: '范围', state: '状态', asked: '发起', records: '交付记录', progress: '进度', remaining: (time: string) => `约剩 ${time}`, computing: '正在估算…',
     ended: '结束', cancel: '取消重放', sureCancel: '尽快结束重放；已再次交付的行不会退回旧值。', heals: '修复', healing: '对账修复', all: '全部', since: '自某时刻', keys: '指定的行', rows: (count: string) => `${count} 行`,
     from: (time: string) => `自 ${time}`, states: { requested: '等待开始', running: '进行中', cancelling: '正在取消', cancelled: '已取消', done: '已完成' },
-    found: { requested: '等待开始', running: '比对中', equal: '一致', different: '有差异', healed: '已修复', failed: '未完成' }, differences: '差异', difference: (rows: string) => `${rows} 行`, report: '比对结果', why: '说明',
+    found: { requested: '等待开始', running: '比对中', equal: '一致', different: '有差异', healed: '已修复', failed: '未完成' }, differences: '差异', difference: (rows: string) => `${rows} 行`, report: '比对结果',
     compare: '立即比对', compareTitle: '比对一份授权', heal: '同时修复差异', healMore: '缺失或不同的行再次交付，多余的行移除。', started: '比对已开始', choose: '选择授权',
     sides: { source: '来源应有', topic: '共享主题', table: '部门库表' }, missing: '缺失', surplus: '多余', differing: '不同', inTopic: '主题与来源', inTable: '库表与主题', setAside: '在隔离区', keysShown: '主键摘要（前若干个）', ranges: '有差异的区间',
     range: '区间', should: '应有', has: '实有', of: '比对', readOn: '查看',
@@ -59,7 +59,7 @@ export const zh = {
 export const en: Like<typeof zh> = {
   alerts: {
     title: 'Alerts', lead: 'What is wrong and lasts: what was seen, and who is on it. An alert ends by itself when its cause is over.', none: 'There are no alerts.', open: 'Not closed', all: 'Last seven days', show: 'Which',
-    alert: 'Alert', rule: 'Rule', subject: 'Subject', severity: 'Severity', state: 'State', owner: 'Owner', nobody: 'nobody', department: 'Department', opened: 'Opened', changed: 'Changed',
+    alert: 'Alert', severity: 'Severity', state: 'State', owner: 'Owner', nobody: 'nobody', department: 'Department', opened: 'Opened', changed: 'Changed',
     exchange: 'the exchange', text: 'What is wrong', evidence: 'What was seen when it opened', now: 'How it is now', steps: 'What was done', noSteps: 'Nobody has done anything yet.', take: 'Do something', done: 'Noted',
     to: 'Who gets it', toNeed: 'Say who gets it', note: 'Note', noteNeed: 'Say how it was solved', over: 'This is not to be seen now; once that has lasted, the alert closes by itself.',
     watcher: 'the watch', byWatcher: 'closed by the watch',
@@ -100,10 +100,10 @@ export const en: Like<typeof zh> = {
   },
   replays: {
     title: 'Replays and reconciliation', lead: 'What was granted, delivered once more; and whether consumers have what they should have.', replays: 'Replays', reconciliations: 'Reconciliations', noneReplays: 'No replays in seven days.', noneReconciliations: 'No reconciliations in seven days.',
-    grant: 'Grant', resource: 'Resource', department: 'Consumer', mode: 'What', state: 'State', asked: 'Asked', by: 'By', records: 'Records', progress: 'Progress', remaining: (time) => `about ${time} left`, computing: 'being reckoned…',
+    resource: 'Resource', department: 'Consumer', mode: 'What', state: 'State', asked: 'Asked', records: 'Records', progress: 'Progress', remaining: (time) => `about ${time} left`, computing: 'being reckoned…',
     ended: 'Ended', cancel: 'Cancel', sureCancel: 'End it as soon as can be; no row goes back behind what was delivered again.', heals: 'heals', healing: 'heals a reconciliation', all: 'All', since: 'From a time', keys: 'By key', rows: (count) => `${count} rows`,
     from: (time) => `from ${time}`, states: { requested: 'about to begin', running: 'running', cancelling: 'being cancelled', cancelled: 'cancelled', done: 'done' },
-    found: { requested: 'about to begin', running: 'comparing', equal: 'equal', different: 'different', healed: 'healed', failed: 'not done' }, differences: 'Differences', difference: (rows) => `${rows} rows`, report: 'What was found', why: 'Detail',
+    found: { requested: 'about to begin', running: 'comparing', equal: 'equal', different: 'different', healed: 'healed', failed: 'not done' }, differences: 'Differences', difference: (rows) => `${rows} rows`, report: 'What was found',
     compare: 'Compare now', compareTitle: 'Compare a grant', heal: 'Heal what differs', healMore: 'Rows that are missing or differ are delivered again; what is too much is removed.', started: 'It is being compared', choose: 'Choose a grant',
     sides: { source: 'Should have', topic: 'Share topic', table: "Department's table" }, missing: 'missing', surplus: 'surplus', differing: 'differing', inTopic: 'Topic against source', inTable: 'Table against topic', setAside: 'In quarantine', keysShown: 'Digests of keys (the first of them)', ranges: 'Ranges that differ',
     range: 'Range', should: 'Should have', has: 'Has', of: 'Side', readOn: 'Look',
