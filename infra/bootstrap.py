@@ -156,6 +156,7 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "demand.", PREFIXED, READ),
         (TOPIC, "sync.deliveries", LITERAL, READ),
         (TOPIC, "audit.events", LITERAL, READ),
+        (TOPIC, "watch.events", LITERAL, READ),
         (GROUP, "console.", PREFIXED, READ),
     ],
     "connect": [

@@ -30,7 +30,7 @@ from services.core.words import Words
 
 log = structlog.get_logger()
 
-_EVENTS = {"catalog.events": "catalog", "demand.events": "demand", "audit.events": "audit"}
+_EVENTS = {"catalog.events": "catalog", "demand.events": "demand", "audit.events": "audit", "watch.events": "watch"}
 _DELIVERIES, _RESOURCES = "sync.deliveries", "catalog.resources"
 _KEPT, _KEPT_SECONDS = 5_000, 60.0
 _QUEUE = 256

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         default="",
         description="Private networks that webhooks may be in, as CIDR with commas between; none unless it says so.",
     )
-    smtp_host: str = Field(default="", description="Mail relay for notices, without a login; empty: none.")
+    smtp_host: str = Field(default="", description="Mail relay for notices and alerts, without a login; empty: none.")
     smtp_port: int = 25
     smtp_from: str = "tongshu@localhost"
     smtp_starttls: bool = False
@@ -170,6 +170,11 @@ class Settings(BaseSettings):
     watch_alert_seconds: float = Field(
         default=120.0, ge=0, description="How long what is wrong must last before the watch alerts of it; and be over."
     )
+
+    watch_remind_hours: float = Field(
+        default=4.0, gt=0, description="After how long an alert that nobody takes on, or that comes back, is told anew."
+    )
+    watch_summary_hour: int = Field(default=8, ge=0, le=23, description="The place's hour of the daily summary.")
 
     rows_per_second: int = Field(default=2_000, description="Look-ups of rows a second that a grant may make.")
     rows_per_day: int = Field(

@@ -27,7 +27,7 @@ from services.demand.metrics import OpenClocks
 from services.demand.objecting import registrar
 from services.demand.reconcile import BrokerWatch
 from services.demand.returning import DivisionWatch
-from services.demand.sending import Sender
+from services.demand.sending import sender
 from services.demand.watch import GrantWatch, ended
 
 
@@ -82,7 +82,7 @@ def main() -> None:
         BrokerWatch(demands),
         DivisionWatch(demands, demands.broker.close),
         fulfilment,
-        Sender(sessions, here),
+        sender(sessions, here),
         *followers,
     ]
     checks = {

@@ -29,6 +29,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.core.following import positions_table
 from services.core.idempotency import idempotency_table
+from services.core.sending import Dispatched, Subscribed
 from services.demand.store import Base
 
 _MOMENT = DateTime(timezone=True)
@@ -218,28 +219,16 @@ class Notice(Base):
     __table_args__ = (Index("ix_notices_department_id", "department", "id"),)
 
 
-class Subscription(Base):
-    """Where a department wants its notices sent: a webhook's address or an e-mail address."""
+class Subscription(Subscribed, Base):
+    """Where a department wants its notices sent."""
 
     __tablename__ = "subscriptions"
-    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
     department: Mapped[str] = mapped_column(String(40), index=True)
-    kind: Mapped[str] = mapped_column(String(10))
-    target: Mapped[str] = mapped_column(Text)
-    created_by: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(_MOMENT)
-    ended_at: Mapped[datetime | None] = mapped_column(_MOMENT)
 
 
-class Dispatch(Base):
-    """A notice on its way to a subscription: how often it was tried, and when it is tried next (null: it is over)."""
+class Dispatch(Dispatched, Base):
+    """A notice on its way."""
 
     __tablename__ = "dispatches"
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     notice: Mapped[int] = mapped_column(ForeignKey(Notice.id))
-    subscription: Mapped[uuid.UUID] = mapped_column(ForeignKey(Subscription.id), index=True)
-    attempts: Mapped[int] = mapped_column(Integer, default=0)
-    next_at: Mapped[datetime | None] = mapped_column(_MOMENT)
-    delivered_at: Mapped[datetime | None] = mapped_column(_MOMENT)
-    failure: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (Index("ix_dispatches_next_at", "next_at", postgresql_where=text("next_at is not null")),)

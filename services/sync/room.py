@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.core.avro import Registry
+from services.core.identity import Role, Viewer
 from services.core.kafka import StateView
 from services.core.problems import Problem, unknown
 from services.core.settings import Settings
@@ -25,6 +26,11 @@ class Room:
     publisher: Publisher
     resources: StateView[dict[str, Any]]
     grants: StateView[dict[str, Any]]
+
+
+def oversees(viewer: Viewer) -> bool:
+    """Whether `viewer` sees what was done for any department, and not only for his own."""
+    return viewer.sees_all() or Role.OPS in viewer.roles
 
 
 _NAMES = {"entry": "隔离记录", "resource": "资源", "grant": "授权", "replay": "重放", "reconciliation": "对账"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from services.core.connect import Status as ConnectorStatus
 from services.watch.domain.book import Partition, Standing
+from services.watch.domain.day import Carried
 from services.watch.domain.flow import Spread
 from services.watch.domain.hops import Row
 from services.watch.domain.lag import Status
@@ -50,6 +51,8 @@ class Picture:
     connect_reachable: bool
     last_committed: Mapping[str, float]
     places: Places
+    carried: Carried = field(default_factory=Carried)
+    """Since the watch has begun."""
     ends: Mapping[Partition, int] = field(default_factory=dict)
 
 

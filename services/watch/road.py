@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, Topic
 
 from services.core.avro import Codec, NotAvro, Registry, RegistryUnavailable, UnknownSchema
 from services.watch.domain.book import Group, Partition
+from services.watch.domain.day import Carried
 from services.watch.domain.flow import LATENCY_SECONDS, Latencies, Meter
 
 log = structlog.get_logger()
@@ -40,15 +41,16 @@ class Flow:
 
 
 class Road:
-    """Follows deliveries and receipts; not for several threads."""
+    """Follows deliveries and receipts; not for several threads. Deliveries are summed from offset `counted_to` on."""
 
-    def __init__(self, make_consumer: Callable[[], Consumer], registry: Registry) -> None:
+    def __init__(self, make_consumer: Callable[[], Consumer], registry: Registry, counted_to: int = 0) -> None:
         self._make_consumer = make_consumer
         self._codecs = {topic: Codec(registry, topic) for topic in (DELIVERIES, RECEIPTS)}
         self._consumer: Consumer | None = None
         self.delivered: dict[str, Flow] = {}
         self.applied: dict[str, Flow] = {}
         self.deliveries, self.receipts = Latencies(), Latencies()
+        self.carried = Carried(counted_to=counted_to)
         self._filled: dict[str, tuple[int, dict[Partition, int]]] = {}
 
     def step(self, seconds: float) -> None:
@@ -85,7 +87,12 @@ class Road:
             TopicPartition(RECEIPTS, 0, int((now - _TABLES_SECONDS) * 1_000)),
         ]
         found = made.offsets_for_times(asked, 10)
-        made.assign([TopicPartition(one.topic, 0, one.offset if one.offset >= 0 else OFFSET_END) for one in found])
+        begins = {str(one.topic): one.offset if one.offset >= 0 else OFFSET_END for one in found}
+        if counted_to := self.carried.counted_to:
+            # what was delivered while nobody counted
+            begin = begins[DELIVERIES]
+            begins[DELIVERIES] = counted_to if begin == OFFSET_END else min(begin, counted_to)
+        made.assign([TopicPartition(topic, 0, begin) for topic, begin in begins.items()])
         return made
 
     def _skip(self, last: Message) -> None:
@@ -93,6 +100,7 @@ class Road:
         behind = time.time() - last.timestamp()[1] / 1_000
         if self._consumer and last.topic() == DELIVERIES and behind > _FAR_BEHIND_SECONDS:
             self._consumer.seek(TopicPartition(DELIVERIES, 0, OFFSET_END))
+            self.carried = replace(self.carried, gaps=self.carried.gaps + 1)
             log.info("deliveries were skipped", seconds=round(behind))
 
     def _take(self, message: Message) -> None:
@@ -104,6 +112,9 @@ class Road:
             return
         if topic == DELIVERIES:
             self._note(told, self.delivered, self.deliveries, told["delivered_at"])
+            took = told["latency_max_us"]
+            seconds = took / _MICROSECONDS if took >= 0 else None
+            self.carried = self.carried.plus(int(message.offset() or 0), told["records"], seconds)
         else:
             self._note(told, self.applied, self.receipts, told["applied_at"])
             self._fill(told)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from services.core.identity import Role, Viewer
 from services.core.problems import Problem
+from services.core.settings import Settings
 from services.core.words import Words
+from services.watch.domain.alert import Cause
 from services.watch.domain.book import Standing
 from services.watch.domain.history import Point
 from services.watch.domain.hops import Row
@@ -23,7 +25,7 @@ _WATCHERS = frozenset({Role.ADMINISTRATOR, Role.AUDITOR, Role.OPS})
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`curve` gives the points of a group from a time on."""
+    """`curve` gives the points of a group from a time on, `wrong` what is wrong as a picture is looked at."""
 
     board: Board
     curve: Callable[[str, float], Sequence[Point]]
@@ -31,6 +33,8 @@ class Room:
     sample_seconds: float
     session: Callable[[], Session]
     publisher: Publisher
+    settings: Settings
+    wrong: Callable[[Picture], Iterable[Cause]]
 
     def picture(self) -> Picture:
         """The newest; raises a 503 problem before the first sample."""

@@ -174,6 +174,7 @@ class Sampler(threading.Thread):
             connect_reachable=reachable,
             last_committed=commits,
             places=places,
+            carried=self._road.carried,
             ends=look.ends,
         )
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
 from cli.exchange import Exchange
 from infra.embedded import web
@@ -115,6 +115,15 @@ def checker() -> str:
     script = web.packages(tools_folder()) / "axe-core" / "axe.min.js"
     assert script.is_file(), f"{script} is not there: are the pages built?"
     return script.read_text()
+
+
+def open_page(window: Seat, path: str) -> Page:
+    """A page of the console once all of it is there."""
+    window.open(path)
+    page = window.page
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator("main .loading")).to_have_count(0, timeout=15_000)
+    return page
 
 
 def faults_of(page: Page, checker: str) -> list[str]:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Seat, Take, faults_of, person_of
+from tests.browser.conftest import Take, faults_of, open_page, person_of
 from tests.road.console.conftest import Reception
 from tests.road.town import OWNER
 
 _SEEN_BY_ALL = ("/overview", "/catalogue", "/catalogue/population", "/matching", "/data", "/objections", "/matters")
 _KEPT = ("/administration/departments", "/administration/systems", "/administration/calendar")
-_RUN = ("/running/lag", "/running/mounts")
+_RUN = ("/running/lag", "/running/alerts", "/running/quarantine", "/running/replays", "/running/mounts")
 PAGES = {
     "administrator": (
         *_SEEN_BY_ALL, "/work", "/demands", *_RUN, "/audit", "/audit/entries/0", "/assessment", *_KEPT,
@@ -25,20 +25,13 @@ PAGES = {
     ),
     "consumer": ("/work", "/demands", "/demands/new?resource=population", "/catalogue/population?part=terms"),
     "provider": (
-        "/work", "/catalogue/population?part=lineage", "/catalogue/population?part=contract", "/providing", "/lists",
-        "/catalogue/new", "/catalogue/population/edit", "/catalogue/population/mount",
+        "/work", "/running/alerts", "/running/quarantine", "/catalogue/population?part=lineage",
+        "/catalogue/population?part=contract", "/providing", "/lists", "/catalogue/new", "/catalogue/population/edit",
+        "/catalogue/population/mount",
     ),
     "ops": ("/overview", *_RUN),
     "auditor": ("/audit", "/assessment", "/catalogue/population?part=history"),
 }  # fmt: skip
-
-
-def _open(window: Seat, path: str) -> Page:
-    window.open(path)
-    page = window.page
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    expect(page.locator("main .loading")).to_have_count(0, timeout=15_000)
-    return page
 
 
 @pytest.mark.parametrize("persona", PAGES)
@@ -55,7 +48,7 @@ def test_every_page_is_there_and_can_be_used_by_everybody(
     for language in ("zh-CN", "en"):
         window.page.evaluate("(language) => localStorage.setItem('language', language)", language)
         for path in PAGES[persona]:
-            page = _open(window, path)
+            page = open_page(window, path)
             assert page.locator("html").get_attribute("lang") == language
             if faults := faults_of(page, checker):
                 wrong[f"{path} {language}"] = faults

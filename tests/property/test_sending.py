@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from infra.embedded.scratch import scratch_database
+from services.core import sending
 from services.core.db import sessions
 from services.core.reach import Address
-from services.core.settings import Settings
-from services.demand import cases, sending
-from services.demand import demand_store as store
-from services.demand.noticing import tell
-from services.demand.sending import (
+from services.core.sending import (
     BACK_OFF,
     Letter,
     NotSent,
-    Sender,
     mail,
     may_reach,
     post,
@@ -41,59 +29,14 @@ from services.demand.sending import (
     signature,
     target_defects,
 )
+from services.core.settings import Settings
+from services.demand import cases
+from services.demand import demand_store as store
+from services.demand.noticing import tell
+from services.demand.sending import sender as sender_of
+from tests.receivers import free_port, hook, mailbox
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
-
-
-class Hook:
-    """A server that takes posts and answers as it is told to; `drip` never comes to an end."""
-
-    def __init__(self, answer: bytes = b"HTTP/1.1 204 No Content\r\n\r\n", *, drip: bool = False) -> None:
-        self.requests: list[bytes] = []
-        self._answer, self._drip = answer, drip
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?x=1"
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
-        with connection:
-            request = connection.recv(65_536)
-            while not request.endswith(b"}"):
-                request += connection.recv(65_536)
-            self.requests.append(request)
-            try:
-                while self._drip:
-                    connection.sendall(b"H")
-                    time.sleep(0.05)
-                connection.sendall(self._answer)
-            except OSError:
-                return
-
-    def close(self) -> None:
-        # closing alone does not wake who waits in accept
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
-@contextmanager
-def hook(*args: Any, **more: Any) -> Iterator[Hook]:
-    made = Hook(*args, **more)
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -226,7 +169,7 @@ def test_one_that_hangs_keeps_nobody_waiting_and_is_tried_again(
             session.flush()
             for _ in range(3):
                 tell(session, demand, "a", "demand_approved", now)
-        sender = Sender(session_of, here)
+        sender = sender_of(session_of, here)
         begun = time.monotonic()
         while len(good.requests) < 3:
             sender.send_due(datetime.now(UTC))
@@ -267,43 +210,17 @@ def test_secrets_are_apart_and_come_back_the_same(here: Settings) -> None:
     assert secret_of(here, one) == secret_of(here, one) != secret_of(here, other)
 
 
-class Mailbox:
-    """A mail server's hook: it keeps what arrives, and takes nothing for nobody@…."""
-
-    def __init__(self) -> None:
-        self.envelopes: list[Envelope] = []
-
-    async def handle_RCPT(  # noqa: N802 - the library's name
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if address.startswith("nobody@"):
-            return "550 no such mailbox"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        self.envelopes.append(envelope)
-        return "250 OK"
-
-
 def test_a_notice_arrives_at_a_mail_server() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     here = Settings(smtp_host="127.0.0.1", smtp_port=port, smtp_from="tongshu@city.example")
     note = replace(letter("a@b.example"), kind="email", subject="申请已批准：核验", text="申请已批准\nApproved\n")
     with pytest.raises(NotSent, match="ConnectionRefused"):
         mail(note, here)
-    mailbox = Mailbox()
-    server = Controller(mailbox, hostname="127.0.0.1", port=port)
-    server.start()
-    try:
+    with mailbox(port) as box:
         mail(note, here)
         with pytest.raises(NotSent, match="RecipientsRefused"):
             mail(replace(note, target="nobody@b.example"), here)
-    finally:
-        server.stop()
-    (arrived,) = mailbox.envelopes
-    told = message_from_bytes(arrived.original_content or b"", policy=policy.default)
+    (arrived,), (told,) = box.envelopes, box.messages()
     assert (arrived.mail_from, arrived.rcpt_tos) == ("tongshu@city.example", ["a@b.example"])
     assert (told["Subject"], told["To"], told["Message-ID"]) == (note.subject, "a@b.example", f"<{note.id}@tongshu>")
     body = told.get_body()

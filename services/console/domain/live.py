@@ -27,7 +27,7 @@ _NOT_TOLD = ("token_made", "token_revoked", "log_read")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """Something that happened; `name` says to what: `demand`, `catalog` or `audit`."""
+    """Something that happened; `name` says to what: `demand`, `catalog`, `audit` or `watch`."""
 
     name: str
     data: Mapping[str, Any]

@@ -18,12 +18,12 @@ from services.core.forms import Plain, Strict
 from services.core.identity import Role, Viewer
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import language_of, refuse
+from services.core.sending import secret_of, target_defects
 from services.core.words import Words, in_language
 from services.demand import demand_store as store
 from services.demand import noticing
 from services.demand.api.demands import Participant
 from services.demand.demands import Demands, missing, now
-from services.demand.sending import secret_of, target_defects
 from services.demand.timekeeping import AUTHORITY
 
 

@@ -17,14 +17,15 @@ from services.core.conditional import IfMatch, etag, require_match
 from services.core.defects import Defect
 from services.core.forms import Name, Note, Slug, Strict
 from services.core.idempotency import IdempotentRoute
-from services.core.identity import Provider, Role, Viewer, may, refuse
+from services.core.identity import Role, Viewer, may, refuse
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 from services.sync import store
-from services.sync.room import Room, missing
+from services.sync.room import Room, missing, oversees
 
 Watcher = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.PROVIDER, Role.OPS, Role.AUDITOR)]
+Steward = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.PROVIDER, Role.OPS)]
 Number = Annotated[str, Path(pattern=r"^[0-9]{1,18}$", description="Number of the entry.")]
 
 
@@ -66,6 +67,7 @@ class EntryOut(Strict):
     ended_by: Annotated[str | None, Field(description="Who or what ended it; `tongshu`: a later change.")]
     by_offset: Annotated[int | None, Field(description="The later change that ended it.")]
     release_reason: str | None
+    actions: Annotated[list[Action], Field(description="What the caller may have done with it now.")]
 
 
 class StepForm(Strict):
@@ -90,6 +92,7 @@ def router(room: Room) -> APIRouter:
         viewer: Watcher,
         resource: Annotated[Slug | None, Query()] = None,
         rule: Annotated[Name | None, Query(description="Only rows that break this rule.")] = None,
+        owner: Annotated[Slug | None, Query(description="Only resources of this department.")] = None,
         state: Annotated[State | None, Query()] = None,
         limit: Limit = 100,
         cursor: Cursor = None,
@@ -98,38 +101,41 @@ def router(room: Room) -> APIRouter:
         query = _visible(viewer)
         if resource is not None:
             query = query.where(store.Quarantined.resource == resource)
+        if owner is not None:
+            query = query.where(store.Quarantined.owner == owner)
         if rule is not None:
             query = query.where(store.Quarantined.rules.contains([rule]))
         if state is not None:
             query = query.where(store.Quarantined.state == state)
         with room.session() as session:
             found, following = page(session, query, [store.Quarantined.number], limit, cursor)
-            return Page(items=[_shown(one) for one in found], next=following)
+            return Page(items=[_shown(one, viewer) for one in found], next=following)
 
     @routes.get("/{number}")
     def read_entry(number: Number, viewer: Watcher, response: Response) -> EntryOut:
         with room.session() as session:
             one = find(session, viewer, number)
             response.headers["ETag"] = etag(one.revision)
-            return _shown(one)
+            return _shown(one, viewer)
 
     @routes.post("/{number}/steps", status_code=202)
     def step(
         number: Number,
         form: StepForm,
-        viewer: Provider,
+        viewer: Steward,
         request: Request,
         response: Response,
         if_match: IfMatch = None,
     ) -> EntryOut:
         """Have a waiting row tried again by the rules of today, or delivered though it breaks them.
 
-        The relay does it within moments; read the entry to see what became of it.
+        The relay does it within moments; read the entry to see what became of it. Ops may have a row tried again, which
+        decides nothing: it is judged anew. To release one is for who answers for the data.
         """
         with room.session() as session, session.begin():
             one = find(session, viewer, number, lock=True)
             require_match(if_match, one.revision)
-            if not viewer.provides_for(str(one.owner)):
+            if form.action not in _allowed(one, viewer):
                 why = Words(f"This is for {one.owner} to decide.", f"应由 {one.owner} 决定。")
                 raise refuse(request, viewer, why)
             _require_step(one, form)
@@ -149,9 +155,16 @@ def router(room: Room) -> APIRouter:
             )
             session.flush()
             response.headers["ETag"] = etag(one.revision)
-            return _shown(one)
+            return _shown(one, viewer)
 
     return routes
+
+
+def _allowed(one: store.Quarantined, viewer: Viewer) -> list[Action]:
+    """What `viewer` may have done with an entry of a row that waits."""
+    if viewer.provides_for(str(one.owner)):
+        return [Action.REDRIVE, Action.RELEASE]
+    return [Action.REDRIVE] if Role.OPS in viewer.roles else []
 
 
 def _require_step(one: store.Quarantined, form: StepForm) -> None:
@@ -167,12 +180,12 @@ def _require_step(one: store.Quarantined, form: StepForm) -> None:
 def _visible(viewer: Viewer) -> Select[store.Quarantined]:
     """Entries that `viewer` may see. What is not known yet but for its end is not shown."""
     query = select(store.Quarantined).where(store.Quarantined.resource.is_not(None))
-    if viewer.sees_all() or Role.OPS in viewer.roles:
+    if oversees(viewer):
         return query
     return query.where(store.Quarantined.owner == viewer.department)
 
 
-def _shown(one: store.Quarantined) -> EntryOut:
+def _shown(one: store.Quarantined, viewer: Viewer) -> EntryOut:
     return EntryOut(
         id=str(one.number),
         resource=str(one.resource),
@@ -192,4 +205,5 @@ def _shown(one: store.Quarantined) -> EntryOut:
         ended_by=one.ended_by,
         by_offset=one.by_offset,
         release_reason=one.release_reason,
+        actions=_allowed(one, viewer) if one.state == State.WAITING else [],
     )

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
-from pydantic import Field
-from sqlalchemy import func, select
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime, Field
+from sqlalchemy import func, or_, select
 
 from services.core.forms import Strict
 from services.core.idempotency import IdempotentRoute
@@ -18,7 +18,7 @@ from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
 from services.sync import reconcile, store
-from services.sync.room import Room, missing
+from services.sync.room import Room, missing, oversees
 
 Party = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.CONSUMER, Role.PROVIDER, Role.OPS)]
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$")]
@@ -90,9 +90,8 @@ class ReconciliationOut(Strict):
 
 
 def router(room: Room) -> APIRouter:
-    routes = APIRouter(
-        prefix="/grants/{grant_id}/reconciliations", tags=["reconciliations"], route_class=IdempotentRoute
-    )
+    routes = APIRouter(tags=["reconciliations"], route_class=IdempotentRoute)
+    of_a_grant = "/grants/{grant_id}/reconciliations"
 
     def party(grant_id: str, viewer: Viewer) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """A grant that the viewer receives under or provides for, and its resource; any for who oversees."""
@@ -100,12 +99,11 @@ def router(room: Room) -> APIRouter:
         resource = room.resources.get(grant["resource"]) if grant else None
         if grant is None or resource is None:
             raise missing("grant", grant_id)
-        oversees = viewer.sees_all() or Role.OPS in viewer.roles
-        if not (oversees or viewer.department in (grant["department"], resource["department"])):
+        if not (oversees(viewer) or viewer.department in (grant["department"], resource["department"])):
             raise missing("grant", grant_id)
         return grant, resource
 
-    @routes.post("", status_code=202)
+    @routes.post(of_a_grant, status_code=202)
     def ask(grant_id: Id, form: ReconciliationForm, viewer: Party) -> ReconciliationOut:
         """Have what the consumer has compared with what it should have; one comparison of a grant at a time."""
         grant, resource = party(grant_id, viewer)
@@ -124,7 +122,28 @@ def router(room: Room) -> APIRouter:
             session.flush()
             return ReconciliationOut.model_validate(one)
 
-    @routes.get("")
+    @routes.get("/reconciliations")
+    def list_all(
+        viewer: Anyone,
+        state: Annotated[State | None, Query()] = None,
+        since: Annotated[AwareDatetime | None, Query(description="Only those asked for from this time on.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Page[ReconciliationOut]:
+        """Reconciliations of every grant that the caller receives under or provides for; all for who oversees."""
+        query = select(store.Reconciliation)
+        if not oversees(viewer):
+            own = (store.Reconciliation.department, store.Reconciliation.provider)
+            query = query.where(or_(*(one == viewer.department for one in own)))
+        if state is not None:
+            query = query.where(store.Reconciliation.state == state)
+        if since is not None:
+            query = query.where(store.Reconciliation.asked_at >= since)
+        with room.session() as session:
+            found, following = page(session, query, [store.Reconciliation.id], limit, cursor)
+            return Page(items=[ReconciliationOut.model_validate(one) for one in found], next=following)
+
+    @routes.get(of_a_grant)
     def list_reconciliations(
         grant_id: Id, viewer: Anyone, limit: Limit = 100, cursor: Cursor = None
     ) -> Page[ReconciliationOut]:
@@ -134,7 +153,7 @@ def router(room: Room) -> APIRouter:
             found, following = page(session, query, [store.Reconciliation.id], limit, cursor)
             return Page(items=[ReconciliationOut.model_validate(one) for one in found], next=following)
 
-    @routes.get("/{reconciliation_id}")
+    @routes.get(of_a_grant + "/{reconciliation_id}")
     def read_reconciliation(grant_id: Id, reconciliation_id: Id, viewer: Anyone) -> ReconciliationOut:
         party(grant_id, viewer)
         with room.session() as session:

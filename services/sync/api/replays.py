@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -24,7 +24,7 @@ from services.core.words import Words
 from services.sync import replaying, store
 from services.sync.projection.plan import grant_secret
 from services.sync.relay.worker import Relay
-from services.sync.room import Room, missing
+from services.sync.room import Room, missing, oversees
 
 Watcher = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.CONSUMER, Role.OPS, Role.AUDITOR)]
 GrantId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$")]
@@ -69,6 +69,8 @@ class ProgressOut(Strict):
 class ReplayOut(Strict):
     id: str
     grant: str
+    resource: str
+    department: Annotated[str, Field(description="The consumer.")]
     mode: Literal["all", "since", "keys"]
     since: datetime | None
     keys: Annotated[int, Field(description="How many rows, where it is some only.")]
@@ -82,13 +84,13 @@ class ReplayOut(Strict):
 
 
 def router(relays: Sequence[Relay], room: Room) -> APIRouter:
-    routes = APIRouter(prefix="/grants/{grant_id}/replays", tags=["replays"], route_class=IdempotentRoute)
+    routes = APIRouter(tags=["replays"], route_class=IdempotentRoute)
+    of_a_grant = "/grants/{grant_id}/replays"
 
     def granted(grant_id: str, viewer: Viewer) -> Mapping[str, Any]:
         """A grant of the viewer's department; any for who oversees."""
         grant = room.grants.get(grant_id)
-        oversees = viewer.sees_all() or Role.OPS in viewer.roles
-        if grant is None or not (oversees or viewer.department == grant["department"]):
+        if grant is None or not (oversees(viewer) or viewer.department == grant["department"]):
             raise missing("grant", grant_id)
         return grant
 
@@ -98,7 +100,7 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
             raise missing("replay", replay_id)
         return one
 
-    @routes.post("", status_code=202)
+    @routes.post(of_a_grant, status_code=202)
     def ask(grant_id: GrantId, form: ReplayForm, viewer: Consumer) -> ReplayOut:
         """Have a grant delivered once more. One replay of a grant runs at a time.
 
@@ -114,7 +116,27 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
             session.flush()
             return _shown(one, [])
 
-    @routes.get("")
+    @routes.get("/replays")
+    def list_all(
+        viewer: Watcher,
+        running: Annotated[bool, Query(description="Only those that have not ended.")] = False,
+        since: Annotated[AwareDatetime | None, Query(description="Only those asked for from this time on.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Page[ReplayOut]:
+        """Replays of every grant that the caller may see; those of the own department, all for who oversees."""
+        query = select(store.Replay)
+        if not oversees(viewer):
+            query = query.where(store.Replay.department == viewer.department)
+        if running:
+            query = query.where(store.Replay.ended_at.is_(None))
+        if since is not None:
+            query = query.where(store.Replay.asked_at >= since)
+        with room.session() as session:
+            found, following = page(session, query, [store.Replay.id], limit, cursor)
+            return Page(items=[_shown(one, relays) for one in found], next=following)
+
+    @routes.get(of_a_grant)
     def list_replays(grant_id: GrantId, viewer: Watcher, limit: Limit = 100, cursor: Cursor = None) -> Page[ReplayOut]:
         granted(grant_id, viewer)
         query = select(store.Replay).where(store.Replay.grant == grant_id)
@@ -122,14 +144,14 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
             found, following = page(session, query, [store.Replay.id], limit, cursor)
             return Page(items=[_shown(one, relays) for one in found], next=following)
 
-    @routes.get("/{replay_id}")
+    @routes.get(of_a_grant + "/{replay_id}")
     def read_replay(grant_id: GrantId, replay_id: ReplayId, viewer: Watcher) -> ReplayOut:
         """How far a replay is, and how long it will still take."""
         granted(grant_id, viewer)
         with room.session() as session:
             return _shown(find(session, grant_id, replay_id), relays)
 
-    @routes.delete("/{replay_id}", status_code=202)
+    @routes.delete(of_a_grant + "/{replay_id}", status_code=202)
     def cancel(grant_id: GrantId, replay_id: ReplayId, viewer: Consumer) -> ReplayOut:
         """End a replay as soon as no row would be left behind an older state of itself."""
         granted(grant_id, viewer)
@@ -201,6 +223,8 @@ def _shown(one: store.Replay, relays: Sequence[Relay]) -> ReplayOut:
     return ReplayOut(
         id=one.id,
         grant=one.grant,
+        resource=one.resource,
+        department=one.department,
         mode=one.mode,
         since=one.since,
         keys=len(one.keys),

@@ -72,6 +72,11 @@ class Waits:
     def __init__(self) -> None:
         self._kept: dict[Partition, dict[bytes, Waiting]] = {}
         self._changed: dict[tuple[Partition, bytes], Waiting | None] = {}
+        self._waiting = 0
+
+    def count(self) -> int:
+        """How many keys wait; those that were released do no more. May be asked from any thread."""
+        return self._waiting
 
     def any_in(self, where: Partition) -> bool:
         """Whether a key of the partition may wait."""
@@ -100,21 +105,29 @@ class Waits:
 
     def commit(self) -> None:
         for (where, digest), waiting in self._changed.items():
-            if waiting is None:
-                self._kept.get(where, {}).pop(digest, None)
-            else:
-                self._kept.setdefault(where, {})[digest] = waiting
+            self._keep(where, digest, waiting)
         self._changed.clear()
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """The partitions are another's now, or are read anew; nothing of the open transaction holds."""
         self._changed.clear()
         for where in partitions:
-            self._kept.pop(where, None)
+            self._waiting -= sum(not one.released for one in self._kept.pop(where, {}).values())
 
     def place(self, where: Partition, digest: bytes, waiting: Waiting) -> None:
         """As `sync.waiting` has it."""
-        self._kept.setdefault(where, {})[digest] = waiting
+        self._keep(where, digest, waiting)
+
+    def _keep(self, where: Partition, digest: bytes, waiting: Waiting | None) -> None:
+        kept = self._kept.setdefault(where, {})
+        before = kept.pop(digest, None)
+        if waiting is not None:
+            kept[digest] = waiting
+        self._waiting += _counts(waiting) - _counts(before)
+
+
+def _counts(waiting: Waiting | None) -> bool:
+    return waiting is not None and not waiting.released
 
 
 class Gate:

@@ -19,6 +19,7 @@ from services.sync.projection import native
 from services.sync.projection.plan import Columns, NotAnEnvelope
 from services.sync.quality.gate import Decision, Fate, Gate, Partition, Waiting
 from services.sync.quality.judge import Judge, Score
+from services.sync.relay import metrics
 from services.sync.relay.routes import Route
 from services.sync.topics import EVENTS, ORDERS, QUALITY, WAITING, quarantine
 
@@ -130,6 +131,7 @@ class Inspection:
             key=f"{topic}/{partition}/{offset}",
             value=self._quarantine.encode(entry),
         )
+        metrics.QUARANTINED.labels(told["reason"]).inc()
 
     def tell_end(
         self,

@@ -15,6 +15,7 @@ TRANSACTIONS = Counter("tongshu_relay_transactions", "Transactions by how they e
 PROJECTING = Histogram("tongshu_relay_projection_seconds", "How long the projection of a batch took.", buckets=_SECONDS)
 COMMITTING = Histogram("tongshu_relay_transaction_seconds", "How long a transaction was open.", buckets=_SECONDS)
 QUARANTINED = Counter("tongshu_quarantine_records", "Changes that were set aside.", ("reason",))
+WAITING = Gauge("tongshu_quarantine_waiting", "Rows that wait for their correction, or for a person.", ("group",))
 SEALING_BEHIND = Gauge(
     "tongshu_relay_sealing_behind_seconds", "How long the oldest manifest waits to be sealed.", ("group",)
 )
@@ -22,9 +23,13 @@ SEALING_BUDGET = Gauge("tongshu_relay_sealing_budget_seconds", "After so long, d
 READY = Gauge("tongshu_relay_ready", "Whether data flows.", ("group",))
 
 
-def follow(group: str, *, ready: Callable[[], bool], behind: Callable[[], float], budget: float) -> None:
-    """Ask the relay that reads in `group`, at every scrape, whether data flows and how far sealing is behind."""
+def follow(
+    group: str, *, ready: Callable[[], bool], waiting: Callable[[], int], behind: Callable[[], float], budget: float
+) -> None:
+    """Ask the relay that reads in `group`, at every scrape, whether data flows, how many rows wait, and how far sealing
+    is behind."""
     READY.labels(group).set_function(ready)
+    WAITING.labels(group).set_function(waiting)
     SEALING_BEHIND.labels(group).set_function(behind)
     SEALING_BUDGET.set(budget)
 

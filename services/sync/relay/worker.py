@@ -273,6 +273,7 @@ class Relay:
         metrics.follow(
             self._group,
             ready=lambda: self._not_ready is None,
+            waiting=self._inspection.gate.waits.count,
             behind=self._sealing.behind,
             budget=settings.audit_budget_seconds,
         )
@@ -685,7 +686,6 @@ class Relay:
             self._producer.produce, place, value, route, tx.now,
             grant=grant, reason=reason, detail=detail, digest=sha256(value).digest(),
         )  # fmt: skip
-        metrics.QUARANTINED.labels(reason).inc()
         log.warning("change quarantined", topic=topic, partition=partition, offset=offset, grant=grant, reason=reason)
 
     def _plan(self, schema_id: int, route: Route, grant: State) -> native.Served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from services.core.http import include
-from services.watch.api import alerts, events, lag, road
+from services.watch.api import alerts, events, lag, road, sending
 from services.watch.room import Room
 
 PREFIX = "/api/watch/v1"
@@ -13,5 +13,5 @@ PREFIX = "/api/watch/v1"
 
 def install(app: FastAPI, room: Room) -> None:
     """Put all routes into `app`."""
-    for routes in (lag.router(room), road.router(room), alerts.router(room), events.router(room)):
-        include(app, routes, PREFIX)
+    for make in (lag.router, road.router, alerts.router, sending.router, events.router):
+        include(app, make(room), PREFIX)

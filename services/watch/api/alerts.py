@@ -5,31 +5,35 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Select, select
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from services.core import problems
 from services.core.conditional import IfMatch, etag, require_match
+from services.core.defects import Defect
 from services.core.idempotency import IdempotentRoute
 from services.core.identity import Anyone, Role, Viewer, may
 from services.core.pages import Cursor, Limit, Page, page
 from services.core.problems import Problem
 from services.core.words import Words
-from services.watch.api.shapes import Text
-from services.watch.domain.alert import STEPS, Action, Severity, State, actions
+from services.watch import telling
+from services.watch.api.shapes import Text, text_of
+from services.watch.domain.alert import STEPS, TITLES, Action, Fact, Severity, State, actions
 from services.watch.room import Room, watches_all
 from services.watch.store import Alert, AlertStep
 
 _EXAMPLE: dict[str, Any] = {
     "id": 7,
     "rule": "group-stands",
+    "title": {"zh": "消费停滞", "en": "Group stands"},
     "subject": "civil_affairs.my-program",
     "department": "civil_affairs",
     "severity": "critical",
     "state": "acknowledged",
     "text": {"zh": "已停止读取。", "en": "Nobody reads."},
+    "evidence": {"group": "civil_affairs.my-program", "status": "STOP", "records": 120, "seconds": 61.8},
     "owner": "ops on duty",
     "opened_at": "2026-06-30T08:00:00Z",
     "changed_at": "2026-06-30T08:05:00Z",
@@ -52,7 +56,7 @@ class AlertStepForm(BaseModel):
 
     action: Action
     to: Annotated[str | None, Field(max_length=200, description="Who gets it; for `hand_over`.")] = None
-    text: Annotated[str, Field(max_length=2_000)] = ""
+    text: Annotated[str, Field(max_length=2_000, description="What is to be known; needed for `close`.")] = ""
 
 
 class AlertStepOut(BaseModel):
@@ -70,11 +74,13 @@ class AlertOut(BaseModel):
 
     id: int
     rule: str
+    title: Annotated[Text, Field(description="What the rule watches for.")]
     subject: str
     department: str | None
     severity: Severity
     state: State
     text: Text
+    evidence: Annotated[dict[str, Fact], Field(description="What was seen when it was opened.")]
     owner: str | None
     opened_at: datetime
     changed_at: datetime
@@ -87,11 +93,17 @@ def router(room: Room) -> APIRouter:
 
     @routes.get("/alerts")
     def list_alerts(
-        viewer: Anyone, state: State | None = None, limit: Limit = 100, cursor: Cursor = None
+        viewer: Anyone,
+        state: State | None = None,
+        since: Annotated[AwareDatetime | None, Query(description="Not those that were closed before.")] = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
     ) -> Page[AlertOut]:
         """Alerts in the order in which they were opened; a department sees those about its own clients and sources."""
         query = _readable(viewer)
         query = query.where(Alert.state == state) if state else query
+        if since is not None:
+            query = query.where(or_(Alert.state != State.CLOSED, Alert.changed_at >= since))
         with room.session() as session:
             rows, following = page(session, query, [Alert.id], limit, cursor)
             return Page(items=[_shown(session, row, viewer) for row in rows], next=following)
@@ -112,7 +124,7 @@ def router(room: Room) -> APIRouter:
         response: Response,
         if_match: IfMatch = None,
     ) -> AlertOut:
-        """Acknowledge, hand over or close."""
+        """Acknowledge, hand over (to whom), or close (how it was solved)."""
         with room.session() as session, session.begin():
             found = _need(session, viewer, number, lock=True)
             require_match(if_match, found.revision)
@@ -126,6 +138,9 @@ def router(room: Room) -> APIRouter:
             if form.action is Action.HAND_OVER and not (form.to or "").strip():
                 detail = Words("/to: say who gets it", "/to：请说明交接给谁")
                 raise Problem(422, "receiver-missing", Words("To whom?", "缺少接手人"), detail)
+            if form.action is Action.CLOSE and not form.text.strip():
+                title = Words("Closing says how it was solved", "关闭须说明如何解决")
+                problems.refuse("note-missing", title, [Defect("/text", Words("say how", "请说明如何解决"))])
             now = datetime.now(UTC)
             session.add(
                 AlertStep(
@@ -142,6 +157,8 @@ def router(room: Room) -> APIRouter:
             found.state, found.changed_at, found.revision = target, now, found.revision + 1
             session.flush()
             room.publisher.happened(session, found, _EVENTS[target], actor=viewer.name)
+            if target is State.CLOSED:
+                telling.tell_over(session, [found])
             response.headers["ETag"] = etag(found.revision)
             return _shown(session, found, viewer)
 
@@ -168,11 +185,13 @@ def _shown(session: Session, alert: Alert, viewer: Viewer) -> AlertOut:
     return AlertOut(
         id=alert.id,
         rule=alert.rule,
+        title=text_of(TITLES.get(alert.rule, Words(alert.rule))),
         subject=alert.subject,
         department=alert.department,
         severity=Severity(alert.severity),
         state=state,
         text=Text(zh=alert.text_zh, en=alert.text),
+        evidence=alert.evidence,
         owner=alert.owner,
         opened_at=alert.opened_at,
         changed_at=alert.changed_at,

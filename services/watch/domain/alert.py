@@ -7,7 +7,7 @@ Whoever closes an alert by hand while its cause goes on gets another one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.core.words import Words
@@ -25,6 +25,15 @@ class Action(StrEnum):
     HAND_OVER = "hand_over"  # somebody else shall
     CLOSE = "close"
 
+
+TITLES = {
+    "group-stands": Words("Group stands", "消费停滞"),
+    "sealing-behind": Words("Sealing is behind", "审计封存落后"),
+    "connector-failed": Words("Connector has failed", "连接器失败"),
+    "mount-halted": Words("Mount is stopped", "挂接停止"),
+    "rows-wait": Words("Rows wait", "数据待更正"),
+}
+"""What each rule watches for."""
 
 STEPS = {
     (State.OPEN, Action.ACKNOWLEDGE): State.ACKNOWLEDGED,
@@ -48,6 +57,9 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+Fact = str | int | float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """Something that is wrong just now; `rule` and `subject` make it this one and no other."""
@@ -57,6 +69,8 @@ class Cause:
     department: str | None
     severity: Severity
     text: Words
+    evidence: Mapping[str, Fact] = field(default_factory=dict)
+    """What was seen, by name; figures in seconds and records. No data of anybody."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -19,6 +19,8 @@ PROVIDING = frozenset({Role.ADMINISTRATOR, Role.PROVIDER})
 CONSUMING = frozenset({Role.ADMINISTRATOR, Role.CONSUMER})
 WHO: dict[str, frozenset[Role]] = {
     "GET /grants/{grant_id}": OPERATING,
+    "GET /replays": OPERATING | CONSUMING,
+    "GET /reconciliations": EVERYONE,
     "POST /grants/{grant_id}/replays": CONSUMING,
     "GET /grants/{grant_id}/replays": OPERATING | CONSUMING,
     "GET /grants/{grant_id}/replays/{replay_id}": OPERATING | CONSUMING,
@@ -28,7 +30,7 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /grants/{grant_id}/reconciliations/{reconciliation_id}": EVERYONE,
     "GET /quarantine": OPERATING | PROVIDING,
     "GET /quarantine/{number}": OPERATING | PROVIDING,
-    "POST /quarantine/{number}/steps": PROVIDING,
+    "POST /quarantine/{number}/steps": PROVIDING | {Role.OPS},
     "GET /quality": EVERYONE,
 }
 _PREFIX = "/api/sync/v1"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from benchmarks.road import process_of
@@ -38,6 +39,7 @@ class People:
         self.provider = self._at("provider", OWNER.slug)
         self.stranger = self._at("provider", "civil_affairs")
         self.authority = self._at("administrator", None)
+        self.ops = self._at("ops", None)
 
     def _at(self, role: str, department: str | None) -> Api:
         api = self.place.caller(role, department=department).at("sync")
@@ -140,11 +142,18 @@ def test_deletes_always_pass_and_late_grants_do_not_see_what_waits(town: Town, t
 
 def test_a_person_releases_or_has_it_tried_again(town: Town, table: Table, people: People) -> None:
     reader = town.reader(town.live_grant(table, ITEMS))
+    counted = [scraped(town, name) for name in COUNTED]
     write(table, "let-go", BAD)
     write(table, "tried", GOOD, "870871")
     let_go, tried = people.await_states(table, "waiting", "waiting")
+    assert [scraped(town, name) for name in COUNTED] == [one + 2 for one in counted]
     assert people.stranger.get(f"/quarantine/{let_go['id']}").status_code == 404
     assert people.step(people.stranger, let_go, action="release", reason="x").status_code == 404
+    assert let_go["actions"] == ["redrive", "release"]
+    assert people.ops.must(people.ops.get(f"/quarantine/{let_go['id']}"))["actions"] == ["redrive"]
+    assert people.step(people.ops, let_go, action="release", reason="x").status_code == 403, (
+        "it is not for ops to judge"
+    )
     assert people.step(people.provider, let_go, action="release").status_code == 422, "a release gives its reason"
     assert people.provider.post(f"/quarantine/{let_go['id']}/steps", {"action": "redrive"}).status_code == 428
     assert people.step(people.provider, let_go, action="release", reason="外籍人员的旧号码").status_code == 202
@@ -161,10 +170,11 @@ def test_a_person_releases_or_has_it_tried_again(town: Town, table: Table, peopl
         town.exchange.ask("POST", "catalog", f"/resources/{table.code}/steps", {"action": action})
 
     def tried_again() -> str:
-        people.step(people.provider, tried, action="redrive")
+        people.step(people.ops, tried, action="redrive")
         return str(people.provider.must(people.provider.get(f"/quarantine/{tried['id']}"))["state"])
 
     eventually(tried_again, lambda state: state == "redriven", "the rule of today")
+    assert scraped(town, COUNTED[1]) == counted[1], "nothing waits any more"
     reader.await_state({"let-go": {"id": "let-go", "number": BAD, "region": "320612"},
                         "tried": {"id": "tried", "number": GOOD, "region": "870871"}})  # fmt: skip
     assert [one["actor"] != "tongshu" for one in events(town, table, "row_released")] == [True]
@@ -172,6 +182,15 @@ def test_a_person_releases_or_has_it_tried_again(town: Town, table: Table, peopl
     write(table, "let-go", GOOD)
     reader.await_state({"let-go": {"id": "let-go", "number": GOOD, "region": "320612"},
                         "tried": {"id": "tried", "number": GOOD, "region": "870871"}})  # fmt: skip
+
+
+COUNTED = ('tongshu_quarantine_records_total{reason="quality"}', 'tongshu_quarantine_waiting{group="sync.relay"}')
+
+
+def scraped(town: Town, name: str) -> float:
+    """What the relay tells Prometheus under a name."""
+    lines = httpx.get(f"http://127.0.0.1:{town.exchange.home.ports['sync']}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
 def events(town: Town, table: Table, kind: str) -> list[dict[str, Any]]:

@@ -71,6 +71,8 @@ def test_a_table_that_was_altered_by_hand_is_found_and_healed(town: Town, office
         row.pop("tongshu_offset")
     assert after == before
     assert reconcile(town, grant)["state"] == "equal"
+    ended = town.exchange.ask("GET", "sync", "/reconciliations?state=healed&limit=500")["items"]
+    assert healed["id"] in {one["id"] for one in ended}
     assert events(town, grant, "difference_healed")
 
 

@@ -94,6 +94,8 @@ def test_all_is_delivered_once_more_while_the_source_goes_on(
         before = len(reader.records)
         replay = ask(town, grant, all=True)
         assert replay["state"] in ("requested", "running") and replay["mode"] == "all"
+        everything = town.exchange.ask("GET", "sync", "/replays?limit=500")["items"]
+        assert (replay["id"], table.code) in {(one["id"], one["resource"]) for one in everything}
         with pytest.raises(Refused) as refused:
             ask(town, grant, all=True)
         assert refused.value.slug == "replay-running"

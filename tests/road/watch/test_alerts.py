@@ -9,10 +9,11 @@ from sqlalchemy import inspect
 import services.watch
 from cli.exchange import Exchange
 from services.watch.store import Base
+from tests.receivers import hook
 from tests.road.audit.conftest import Books
 from tests.road.catalog.office import Place
 from tests.road.migrating import empty_database, migrate
-from tests.road.town import eventually
+from tests.road.town import OWNER, Town, eventually
 from tests.road.watch.conftest import Scene
 
 
@@ -69,6 +70,52 @@ def test_a_group_that_stands_is_alerted_of_until_it_reads_on(scene: Scene, place
         "four entries in the log",
     )
     assert sealed == kinds
+
+
+def test_rows_that_wait_are_told_to_who_wants_it_and_again_when_they_are_corrected(
+    town: Town, place: Place, exchange: Exchange
+) -> None:
+    rules = [{"id": "region", "kind": "enumeration", "items": ["region"], "parameters": {"values": ["320612"]},
+              "severity": "error"}]  # fmt: skip
+    table = town.table({"id": "text", "region": "text"}, rules=rules)
+    ops, other = place.caller("ops").at("watch"), place.caller("consumer", department=place.office().slug).at("watch")
+    for caller in (ops, other):
+        eventually(lambda caller=caller: caller.get("/subscriptions").status_code, lambda code: code == 200, "a token")
+
+    def of_mine(told: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+        found = [(one["kind"], [alert for alert in one["alerts"] if alert["subject"] == table.code]) for one in told]
+        return [(kind, alerts[0]) for kind, alerts in found if alerts]
+
+    with hook() as mine, hook() as others:
+        kept = ops.must(ops.post("/subscriptions", {"kind": "webhook", "target": mine.url}), 201)
+        assert kept["secret"].startswith("whsec_") and kept["department"] is None
+        elsewhere = other.must(other.post("/subscriptions", {"kind": "webhook", "target": others.url}), 201)
+        assert other.post("/subscriptions", {"kind": "webhook", "target": "https://10.0.0.1/"}).status_code == 422
+        assert other.post("/subscriptions", {"kind": "webhook", "target": mine.url, "daily": True}).status_code == 422
+        assert kept["id"] not in {one["id"] for one in other.must(other.get("/subscriptions"))}
+        assert other.post(f"/subscriptions/{kept['id']}/trials").status_code == 404
+
+        table.run("insert into {t} values ('a', '870871'), ('b', '320612')")
+        ((kind, told),) = eventually(lambda: of_mine(mine.told()), bool, "the alert is posted")
+        assert (kind, told["rule"], told["department"]) == ("alerts_opened", "rows-wait", OWNER.slug)
+        assert told["evidence"] == {"resource": table.code, "rows": 1, "rules": "region"}
+        number = told["id"]
+        refused = ops.post(f"/alerts/{number}/steps", {"action": "close"}, if_match="*")
+        assert refused.status_code == 422, "closing says how it was solved"
+        ops.must(ops.post(f"/alerts/{number}/steps", {"action": "acknowledge"}, if_match="*"))
+        assert ops.must(ops.get("/summary"))["waiting"][table.code] == 1
+
+        table.run("update {t} set region = '320612' where id = 'a'")
+        told_both = eventually(lambda: of_mine(mine.told()), lambda told: len(told) > 1, "its end is posted")
+        assert [kind for kind, _ in told_both] == ["alerts_opened", "alerts_over"]
+        ended = ops.must(ops.get(f"/alerts/{number}"))
+        assert (ended["state"], ended["steps"][-1]["by"]) == ("closed", "the watch")
+        sent = ops.must(ops.get(f"/subscriptions/{kept['id']}/dispatches"))["items"]
+        assert all(one["delivered_at"] and number in one["alerts"] for one in sent if number in one["alerts"])
+        for caller, one in ((ops, kept), (other, elsewhere)):
+            assert caller.must(caller.request("DELETE", f"/subscriptions/{one['id']}"))["ended_at"]
+        assert others.requests == [], "a department gets what is its own"
+    assert "870871" not in str(mine.requests)
 
 
 def test_the_migrations_make_the_tables_that_the_code_believes_in_and_go_back(exchange: Exchange) -> None:

@@ -27,6 +27,12 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /alerts": EVERYONE,
     "GET /alerts/{number}": EVERYONE,
     "POST /alerts/{number}/steps": frozenset({Role.ADMINISTRATOR, Role.OPS}),
+    "GET /summary": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
+    "GET /subscriptions": EVERYONE - {Role.AUDITOR},
+    "POST /subscriptions": EVERYONE - {Role.AUDITOR},
+    "DELETE /subscriptions/{subscription_id}": EVERYONE - {Role.AUDITOR},
+    "POST /subscriptions/{subscription_id}/trials": EVERYONE - {Role.AUDITOR},
+    "GET /subscriptions/{subscription_id}/dispatches": EVERYONE - {Role.AUDITOR},
 }
 _PREFIX = "/api/watch/v1"
 

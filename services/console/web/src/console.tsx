@@ -29,6 +29,9 @@ const ObjectionPage = lazy(() => import('./pages/demands/objection'))
 const MyData = lazy(() => import('./pages/data/list'))
 const GrantPage = lazy(() => import('./pages/data/grant'))
 const Lag = lazy(() => import('./pages/running/lag'))
+const Alerts = lazy(() => import('./pages/running/alerts'))
+const Quarantine = lazy(() => import('./pages/running/quarantine'))
+const Replays = lazy(() => import('./pages/running/replays'))
 const Mounts = lazy(() => import('./pages/running/mounts'))
 const AuditLog = lazy(() => import('./pages/audit/log'))
 const EntryPage = lazy(() => import('./pages/audit/entry'))
@@ -68,6 +71,10 @@ const PLACES: Place[] = [
   { path: 'data', page: MyData, roles: EVERYBODY },
   { path: 'data/:id', page: GrantPage, roles: EVERYBODY },
   { path: 'running/lag', page: Lag, roles: ['administrator', 'ops', 'auditor'] },
+  { path: 'running/alerts', page: Alerts, roles: EVERYBODY },
+  { path: 'running/alerts/:id', page: Alerts, roles: EVERYBODY },
+  { path: 'running/quarantine', page: Quarantine, roles: ['administrator', 'provider', 'ops', 'auditor'] },
+  { path: 'running/replays', page: Replays, roles: ['administrator', 'ops', 'auditor'] },
   { path: 'running/mounts', page: Mounts, roles: ['administrator', 'ops', 'auditor'] },
   { path: 'audit', page: AuditLog, roles: ['administrator', 'auditor'] },
   { path: 'audit/entries/:sequence', page: EntryPage, roles: ['administrator', 'auditor'] },

@@ -118,6 +118,17 @@ export function useAll<T>(path: string | null): Asking<T[]> {
   return useReading<T[]>(path, askAll as Fetch<T[]>)
 }
 
+/** Reads anew every so often while the page is looked at (null: not now): for what nobody tells of. */
+export function useEvery(seconds: number | null, reload: () => void): void {
+  const latest = useRef(reload)
+  latest.current = reload
+  useEffect(() => {
+    if (seconds === null) return
+    const timer = window.setInterval(() => document.hidden || latest.current(), seconds * 1_000)
+    return () => window.clearInterval(timer)
+  }, [seconds])
+}
+
 export interface Doing {
   busy: boolean
   problem: Problem | null

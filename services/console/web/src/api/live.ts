@@ -26,6 +26,7 @@ export interface Heard {
   demand: Happened
   catalog: Happened
   audit: Happened
+  watch: Happened
   deliveries: Delivered
   heartbeat: { at: string }
   /** The stream lost its place: what is shown is read anew. */
@@ -36,7 +37,7 @@ export interface Heard {
 type Kind = keyof Heard
 type Hear = (told: never, kind: Kind) => void
 
-const KINDS: Kind[] = ['demand', 'catalog', 'audit', 'deliveries', 'heartbeat', 'reset', 'signed-out']
+const KINDS: Kind[] = ['demand', 'catalog', 'audit', 'watch', 'deliveries', 'heartbeat', 'reset', 'signed-out']
 const listeners = new Map<Kind, Set<Hear>>()
 let stream: EventSource | null = null
 
@@ -72,7 +73,7 @@ export function useLive<K extends Kind>(kind: K, hear: (told: Heard[K]) => void)
 const CALM_MS = 700
 
 /** Reads anew when something of `kind` happens (about `subject`, where given), at most every so often. */
-export function useReloadOn(kind: 'demand' | 'catalog' | 'audit', reload: () => void, subject?: string): void {
+export function useReloadOn(kind: 'demand' | 'catalog' | 'audit' | 'watch', reload: () => void, subject?: string): void {
   const waiting = useRef<number | null>(null)
   const soon = () => {
     waiting.current ??= window.setTimeout(() => {

@@ -116,6 +116,69 @@ export interface Connector {
   last_committed_at: string | null
 }
 
+export type AlertState = 'open' | 'acknowledged' | 'handed_over' | 'closed'
+export type AlertAction = 'acknowledge' | 'hand_over' | 'close'
+
+export interface Alert {
+  id: number
+  rule: string
+  /** What the rule watches for. */
+  title: Both
+  subject: string
+  department: string | null
+  severity: 'warning' | 'critical'
+  state: AlertState
+  text: Both
+  /** What was seen when it was opened. */
+  evidence: Record<string, string | number>
+  owner: string | null
+  opened_at: string
+  changed_at: string
+  steps: { action: AlertAction; by: string; to: string | null; text: string; at: string }[]
+  actions: AlertAction[]
+}
+
+/** What the daily summary says so far; shares from 0 to 1. */
+export interface Summary {
+  since: string
+  until: string
+  /** Whether nothing was left out of what was counted. */
+  is_whole: boolean
+  deliveries: number
+  records: number
+  records_per_second: number
+  within_a_minute: number | null
+  longest_seconds: number | null
+  alerts: { opened: number; solved: number; open: number }
+  worst_lag: { seconds: number; group: string; at: string } | null
+  waiting: Record<string, number>
+  failed_mounts: Record<string, Both>
+}
+
+/** Where alerts are sent. */
+export interface Subscription {
+  id: string
+  /** Null: those of the whole exchange. */
+  department: string | null
+  kind: 'webhook' | 'email'
+  target: string
+  daily: boolean
+  created_by: string
+  created_at: string
+  ended_at: string | null
+}
+
+export interface Dispatch {
+  id: number
+  kind: string
+  alerts: number[]
+  attempts: number
+  next_at: string | null
+  delivered_at: string | null
+  failure: string | null
+  created_at: string
+}
+
 /** What the watch tells every few seconds. */
 export interface LagSample {
   measured_at: string

@@ -41,6 +41,9 @@ const SECTIONS: { name: keyof Words['nav']; entries: Entry[] }[] = [
     name: 'run',
     entries: [
       { to: '/running/lag', name: 'lag', roles: ['administrator', 'ops', 'auditor'] },
+      { to: '/running/alerts', name: 'alerts' },
+      { to: '/running/quarantine', name: 'quarantine', roles: ['administrator', 'provider', 'ops', 'auditor'] },
+      { to: '/running/replays', name: 'replays', roles: ['administrator', 'ops', 'auditor'] },
       { to: '/running/mounts', name: 'mounts', roles: ['administrator', 'ops', 'auditor'] },
     ],
   },

@@ -28,3 +28,12 @@ export const OBJECTION_TONES: Readonly<Record<string, Tone>> = {
 }
 export const GRANT_TONES: Readonly<Record<string, Tone>> = { active: 'ok', expired: 'calm', revoked: 'bad', reopened: 'warn' }
 export const MATTER_TONES: Readonly<Record<string, Tone>> = { open: 'bad', answered: 'warn', escalated: 'warn', closed: 'calm' }
+export const ALERT_TONES: Readonly<Record<string, Tone>> = { open: 'bad', acknowledged: 'accent', handed_over: 'warn', closed: 'calm' }
+export const SEVERITY_TONES: Readonly<Record<string, Tone>> = { critical: 'bad', warning: 'warn' }
+export const ENTRY_TONES: Readonly<Record<string, Tone>> = {
+  waiting: 'warn', superseded: 'calm', corrected: 'ok', deleted: 'calm', redriven: 'ok', released: 'accent', failed: 'bad',
+}
+export const REPLAY_TONES: Readonly<Record<string, Tone>> = { requested: 'accent', running: 'accent', cancelling: 'warn', cancelled: 'calm', done: 'ok' }
+export const FOUND_TONES: Readonly<Record<string, Tone>> = {
+  requested: 'accent', running: 'accent', equal: 'ok', different: 'bad', healed: 'ok', failed: 'warn',
+}

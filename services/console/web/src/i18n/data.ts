@@ -8,7 +8,7 @@ export const zh = {
   resource: '资源', department: '使用部门', channels: '共享方式', state: '状态', until: '有效期至', records: '累计交付', last: '最近交付',
   trend: '近一小时', forEver: '长期', silent: '静默', silentSince: '超过更新周期未收到数据',
   received: '我方使用', provided: '我方提供', all: '全部', page: '授权',
-  tabs: { delivery: '交付情况', connect: '接入方式', scope: '授权范围', feedback: '评价与异议' },
+  tabs: { delivery: '交付情况', connect: '接入方式', scope: '授权范围', repeat: '重放与对账', feedback: '评价与异议' },
   figures: {
     records: '累计交付记录', latency: '平均时延', latencyMore: '从来源提交到交付', worst: '最长时延', timely: '一分钟内送达', errors: '隔离变更',
     behind: '追补中', live: '实时', calls: '接口调用', callsMore: (mean: string, refused: string) => `平均 ${mean} · 拒绝 ${refused} 次`,
@@ -37,7 +37,7 @@ export const en: Like<typeof zh> = {
   last: 'Last', trend: 'Last hour', forEver: 'no end', silent: 'silent',
   silentSince: 'Nothing has come for longer than its update cycle', received: 'Received', provided: 'Provided', all: 'All',
   page: 'Grant',
-  tabs: { delivery: 'Delivery', connect: 'How to connect', scope: 'What is granted', feedback: 'Feedback and objections' },
+  tabs: { delivery: 'Delivery', connect: 'How to connect', scope: 'What is granted', repeat: 'Replay and reconcile', feedback: 'Feedback and objections' },
   figures: {
     records: 'Records delivered', latency: 'Mean latency', latencyMore: 'source commit to delivery', worst: 'Longest',
     timely: 'Within a minute', errors: 'Set aside', behind: 'catching up', live: 'live',

@@ -10,6 +10,7 @@ import * as keeping from './keeping'
 import type { Like } from './like'
 import * as overview from './overview'
 import * as providing from './providing'
+import * as running from './running'
 
 const zh = {
   ...frame.zh,
@@ -21,6 +22,7 @@ const zh = {
   audit: audit.zh,
   keeping: keeping.zh,
   providing: providing.zh,
+  running: running.zh,
 }
 
 export type Words = Like<typeof zh>
@@ -35,6 +37,7 @@ const en: Words = {
   audit: audit.en,
   keeping: keeping.en,
   providing: providing.en,
+  running: running.en,
 }
 
 export type Language = 'zh-CN' | 'en'

@@ -20,6 +20,7 @@ import { Day, When } from '../../components/when'
 import { clockTime, day, duration, number, percent } from '../../format'
 import { named, useLanguage, useWords } from '../../i18n'
 import { useDepartments, useMe, useRoles } from '../../session'
+import { Repeat } from './repeat'
 import { languagesOf, snippet, TITLES, type SnippetLanguage } from './snippets'
 
 export default function GrantPage() {
@@ -41,6 +42,7 @@ export default function GrantPage() {
           { key: 'delivery', children: <Delivery grant={grant} /> },
           { key: 'connect', children: <Connect grant={grant} own={own} {...(resource.data ? { resource: resource.data } : {})} /> },
           { key: 'scope', children: <Scope grant={grant} {...(resource.data ? { resource: resource.data } : {})} /> },
+          { key: 'repeat', children: <Repeat grant={grant} own={own} {...(resource.data ? { resource: resource.data } : {})} /> },
           { key: 'feedback', children: <Voices grant={grant} own={own} {...(resource.data ? { resource: resource.data } : {})} /> },
         ] as const
         return (

@@ -102,7 +102,7 @@ export default function Mounts() {
         </Shown>
       </Section>
       <div className="grid two">
-        <Section title={words.overview.lag.quarantine} note={words.overview.lag.quarantineNote}>
+        <Section title={words.overview.lag.quarantine} note={words.overview.lag.quarantineNote} aside={<Link to="/running/quarantine">{words.running.alerts.toQuarantine}</Link>}>
           <Shown of={totals}>
             {() => (
               <DataTable

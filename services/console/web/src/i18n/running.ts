@@ -1,0 +1,113 @@
+import type { Like } from './like'
+
+export const zh = {
+  alerts: {
+    title: '运行告警', lead: '持续出现的问题会在这里告警：谁在处理、依据是什么；原因消除后自动关闭。', none: '目前没有告警。', open: '未关闭', all: '近七天', show: '显示范围',
+    alert: '告警', severity: '级别', state: '状态', owner: '处理人', nobody: '无人处理', department: '部门', opened: '触发', changed: '变化',
+    exchange: '平台自身', text: '问题', evidence: '触发时的依据', now: '现在的情况', steps: '处理过程', noSteps: '还没有人处理。', take: '处理', done: '已记录',
+    to: '交接给', toNeed: '请填写接手的人或班组', note: '说明', noteNeed: '请说明是如何解决的', over: '现在没有发现这个问题；持续一段时间后告警会自动关闭。',
+    watcher: '监测服务', byWatcher: '监测服务自动关闭',
+    severities: { critical: '严重', warning: '警告' },
+    states: { open: '待处理', acknowledged: '处理中', handed_over: '已交接', closed: '已关闭' },
+    actions: { acknowledge: '接手处理', hand_over: '交接', close: '解决并关闭' },
+    did: { acknowledge: '接手处理', hand_over: '交接', close: '关闭' },
+    facts: {
+      group: '消费组', status: '状态', topics: '主题', records: '落后记录', seconds: '落后时间（秒）', members: '成员', budget_seconds: '封存时限（秒）', connector: '连接器',
+      state: '连接器状态', worker: '运行节点', resource: '资源', rows: '等候的行', rules: '不符合的规则', system: '信息系统', reason: '原因',
+    },
+    toLag: '查看延迟与曲线', toMounts: '查看挂接', toQuarantine: '查看隔离区',
+  },
+  today: {
+    records: '今日交付记录', since: '自', timely: '一分钟内送达', alerts: '未关闭告警', alertsMore: (opened: string, solved: string) => `今日触发 ${opened}，解决 ${solved}`, worst: '今日最大延迟',
+    waiting: '隔离待更正', mounts: '失败的挂接',
+  },
+  sending: {
+    title: '告警发送', lead: '告警触发和结束时各发送一次；无人处理时隔一段时间再提醒。每日摘要只发送给下面选择的地址。', none: '还没有设置发送地址。', add: '添加地址', addTitle: '添加发送地址',
+    kind: '方式', kinds: { webhook: 'Webhook', email: '电子邮件' }, target: '地址', daily: '每日摘要', scope: '范围', whole: '整个平台', by: '设置人', since: '自', end: '停用', sureEnd: '不再向该地址发送，确定？',
+    try: '试发', tried: '已交付试发', targetHint: 'https:// 开头的地址，或电子邮件地址', secret: '签名密钥', secretNote: '用于验证 Webhook 签名（Standard Webhooks），只显示一次，请立即保存。',
+    sent: '发送记录', sentNone: '还没有发送过。', what: '内容', when: '时间', outcome: '结果', delivered: '已送达', waits: (attempts: string) => `重试中（已试 ${attempts} 次）`, failed: '未能送达',
+    what_: { alerts_opened: '告警触发', alerts_still_open: '告警仍无人处理', alerts_over: '告警结束', summary: '每日摘要', trial: '试发' },
+  },
+  quarantine: {
+    title: '隔离区', lead: '不符合契约或质量规则、没有交付的变更。来源更正后自动放行；也可重试，或由提供部门说明理由后放行。不含任何数据内容。',
+    waiting: '等候更正', ended: '已处理', failed: '无法交付', all: '全部', show: '显示', none: '没有隔离的变更。', resource: '资源', rule: '规则', owner: '提供部门', since: '隔离于', state: '状态',
+    key: '主键摘要', change: '变更摘要', place: '位置', reason: '原因', detail: '说明', grant: '授权', everyGrant: '全部授权', ended_: '结束于', by: '由', byLater: '后续变更', releaseReason: '放行理由',
+    open: '查看', entry: (id: string) => `隔离记录 ${id}`, anyRule: '所有规则', anyResource: '所有资源', anyOwner: '所有部门', redrive: '重试', release: '放行', releaseNote: '放行理由', releaseNeed: '放行须说明理由',
+    releaseMore: '该行不符合规则，放行后按现状交付给所有使用方，并记入审计日志。', redriveMore: '按今天的契约和规则重新判断；符合则交付。', redriveAll: (count: string) => `全部重试（${count}）`,
+    sureAll: (count: string) => `对列出的 ${count} 行逐一重试？`, ordered: '已下达，正在执行…', still: '重试后仍不符合规则，继续等候。', going: (done: string, all: string) => `正在重试 ${done} / ${all}`,
+    figures: { waiting: '等候更正的行', resources: '涉及资源', oldest: '最早一行' }, opsOnly: '放行须由提供部门或数据主管部门决定。', fixFirst: '请先在来源系统更正数据，或修订资源的质量规则。',
+    states: { waiting: '等候', superseded: '被后续变更替代', corrected: '已更正', deleted: '已删除', redriven: '重试后交付', released: '已放行', failed: '无法交付' },
+    reasons: {
+      quality: '不符合质量规则', 'not-avro': '不是 Avro 格式', 'unknown-schema': '未知结构', 'wrong-type': '类型不符', 'wrong-shape': '结构不符', oversized: '过大',
+      'unavailable-value': '大字段取值缺失',
+    },
+  },
+  replays: {
+    title: '重放与对账', lead: '把已授权的数据再次交付；比对使用方手中的数据与应有的数据。', replays: '重放', reconciliations: '对账', noneReplays: '近七天没有重放。', noneReconciliations: '近七天没有对账。',
+    resource: '资源', department: '使用部门', mode: '范围', state: '状态', asked: '发起', records: '交付记录', progress: '进度', remaining: (time: string) => `约剩 ${time}`, computing: '正在估算…',
+    ended: '结束', cancel: '取消重放', sureCancel: '尽快结束重放；已再次交付的行不会退回旧值。', heals: '修复', healing: '对账修复', all: '全部', since: '自某时刻', keys: '指定的行', rows: (count: string) => `${count} 行`,
+    from: (time: string) => `自 ${time}`, states: { requested: '等待开始', running: '进行中', cancelling: '正在取消', cancelled: '已取消', done: '已完成' },
+    found: { requested: '等待开始', running: '比对中', equal: '一致', different: '有差异', healed: '已修复', failed: '未完成' }, differences: '差异', difference: (rows: string) => `${rows} 行`, report: '比对结果',
+    compare: '立即比对', compareTitle: '比对一份授权', heal: '同时修复差异', healMore: '缺失或不同的行再次交付，多余的行移除。', started: '比对已开始', choose: '选择授权',
+    sides: { source: '来源应有', topic: '共享主题', table: '部门库表' }, missing: '缺失', surplus: '多余', differing: '不同', inTopic: '主题与来源', inTable: '库表与主题', setAside: '在隔离区', keysShown: '主键摘要（前若干个）', ranges: '有差异的区间',
+    range: '区间', should: '应有', has: '实有', of: '比对', readOn: '查看',
+    ask: '申请重放', askLead: '把已授权的数据再次交付给本部门。重放期间新的变更排队等候，不会丢失，也不会倒退。', what: '范围', when: '起始时间', key: '主键', submit: '开始重放', asked_: '重放已开始', need: '请填写', history: '重放记录',
+    whatMore: { all: '现有的全部行', since: '从某一时刻起写入的变更', keys: '按主键找到的一行' }, notServed: '该授权目前没有交付，不能重放。', compareLead: '逐行比对本授权应有的数据、共享主题与部门库表，只比较摘要。',
+  },
+}
+
+export const en: Like<typeof zh> = {
+  alerts: {
+    title: 'Alerts', lead: 'What is wrong and lasts: what was seen, and who is on it. An alert ends by itself when its cause is over.', none: 'There are no alerts.', open: 'Not closed', all: 'Last seven days', show: 'Which',
+    alert: 'Alert', severity: 'Severity', state: 'State', owner: 'Owner', nobody: 'nobody', department: 'Department', opened: 'Opened', changed: 'Changed',
+    exchange: 'the exchange', text: 'What is wrong', evidence: 'What was seen when it opened', now: 'How it is now', steps: 'What was done', noSteps: 'Nobody has done anything yet.', take: 'Do something', done: 'Noted',
+    to: 'Who gets it', toNeed: 'Say who gets it', note: 'Note', noteNeed: 'Say how it was solved', over: 'This is not to be seen now; once that has lasted, the alert closes by itself.',
+    watcher: 'the watch', byWatcher: 'closed by the watch',
+    severities: { critical: 'critical', warning: 'warning' },
+    states: { open: 'open', acknowledged: 'taken on', handed_over: 'handed over', closed: 'closed' },
+    actions: { acknowledge: 'Take it on', hand_over: 'Hand it over', close: 'Solved: close' },
+    did: { acknowledge: 'taken on', hand_over: 'handed over', close: 'closed' },
+    facts: {
+      group: 'Group', status: 'Status', topics: 'Topics', records: 'Lag in records', seconds: 'Lag in seconds', members: 'Members', budget_seconds: 'Budget in seconds', connector: 'Connector',
+      state: 'Connector state', worker: 'Worker', resource: 'Resource', rows: 'Rows that wait', rules: 'Rules that are broken', system: 'System', reason: 'Reason',
+    },
+    toLag: 'Lag and curve', toMounts: 'The mounts', toQuarantine: 'The quarantine',
+  },
+  today: {
+    records: 'Records delivered today', since: 'since', timely: 'Within a minute', alerts: 'Open alerts', alertsMore: (opened, solved) => `${opened} opened, ${solved} solved today`, worst: "Today's worst lag",
+    waiting: 'Rows that wait', mounts: 'Failed mounts',
+  },
+  sending: {
+    title: 'Where alerts are sent', lead: 'Sent once when an alert opens and once when it is over; again after a while where nobody is on it. The daily summary goes where it is asked for.', none: 'Alerts are sent to nobody yet.', add: 'Add an address', addTitle: 'Send alerts to',
+    kind: 'How', kinds: { webhook: 'Webhook', email: 'E-mail' }, target: 'Address', daily: 'Daily summary', scope: 'Alerts of', whole: 'the whole exchange', by: 'Set by', since: 'Since', end: 'End', sureEnd: 'Send nothing there any more?',
+    try: 'Try it', tried: 'A trial is on its way', targetHint: 'An https:// address, or an e-mail address', secret: 'Signing secret', secretNote: 'It checks the signature of what is posted (Standard Webhooks). It is shown once: keep it now.',
+    sent: 'What was sent', sentNone: 'Nothing was sent yet.', what: 'What', when: 'When', outcome: 'Outcome', delivered: 'delivered', waits: (attempts) => `being tried again (${attempts} so far)`, failed: 'not delivered',
+    what_: { alerts_opened: 'alerts opened', alerts_still_open: 'nobody is on it yet', alerts_over: 'alerts over', summary: 'daily summary', trial: 'trial' },
+  },
+  quarantine: {
+    title: 'Quarantine', lead: 'Changes that break the contract or its rules and are not delivered. A correction at the source ends it; so does another try, or a release with a reason. None of their data is here.',
+    waiting: 'Waiting', ended: 'Over', failed: 'Not deliverable', all: 'All', show: 'Show', none: 'Nothing is set aside.', resource: 'Resource', rule: 'Rule', owner: 'Owner', since: 'Set aside', state: 'State',
+    key: 'Digest of the key', change: 'Digest of the change', place: 'Place', reason: 'Reason', detail: 'Detail', grant: 'Grant', everyGrant: 'every grant', ended_: 'Ended', by: 'By', byLater: 'a later change', releaseReason: 'Reason of the release',
+    open: 'Look', entry: (id) => `Entry ${id}`, anyRule: 'Every rule', anyResource: 'Every resource', anyOwner: 'Every department', redrive: 'Try again', release: 'Release', releaseNote: 'Reason of the release', releaseNeed: 'A release gives its reason',
+    releaseMore: 'The row breaks a rule. Released, it is delivered as it is to all consumers, and that is in the audit log.', redriveMore: "Judged anew by today's contract and rules; delivered when it breaks none.", redriveAll: (count) => `Try all again (${count})`,
+    sureAll: (count) => `Try the ${count} rows that are listed again, one by one?`, ordered: 'Ordered; being carried out…', still: 'It still breaks a rule, and goes on waiting.', going: (done, all) => `Trying ${done} of ${all}`,
+    figures: { waiting: 'Rows that wait', resources: 'Resources', oldest: 'Oldest' }, opsOnly: 'A release is for the owning department or the data authority to decide.', fixFirst: 'First correct the data at its source, or revise the rules of the resource.',
+    states: { waiting: 'waiting', superseded: 'superseded', corrected: 'corrected', deleted: 'deleted', redriven: 'tried again, delivered', released: 'released', failed: 'not deliverable' },
+    reasons: {
+      quality: 'breaks a rule', 'not-avro': 'not Avro', 'unknown-schema': 'unknown schema', 'wrong-type': 'wrong type', 'wrong-shape': 'wrong shape', oversized: 'too large',
+      'unavailable-value': 'a large value is nowhere',
+    },
+  },
+  replays: {
+    title: 'Replays and reconciliation', lead: 'What was granted, delivered once more; and whether consumers have what they should have.', replays: 'Replays', reconciliations: 'Reconciliations', noneReplays: 'No replays in seven days.', noneReconciliations: 'No reconciliations in seven days.',
+    resource: 'Resource', department: 'Consumer', mode: 'What', state: 'State', asked: 'Asked', records: 'Records', progress: 'Progress', remaining: (time) => `about ${time} left`, computing: 'being reckoned…',
+    ended: 'Ended', cancel: 'Cancel', sureCancel: 'End it as soon as can be; no row goes back behind what was delivered again.', heals: 'heals', healing: 'heals a reconciliation', all: 'All', since: 'From a time', keys: 'By key', rows: (count) => `${count} rows`,
+    from: (time) => `from ${time}`, states: { requested: 'about to begin', running: 'running', cancelling: 'being cancelled', cancelled: 'cancelled', done: 'done' },
+    found: { requested: 'about to begin', running: 'comparing', equal: 'equal', different: 'different', healed: 'healed', failed: 'not done' }, differences: 'Differences', difference: (rows) => `${rows} rows`, report: 'What was found',
+    compare: 'Compare now', compareTitle: 'Compare a grant', heal: 'Heal what differs', healMore: 'Rows that are missing or differ are delivered again; what is too much is removed.', started: 'It is being compared', choose: 'Choose a grant',
+    sides: { source: 'Should have', topic: 'Share topic', table: "Department's table" }, missing: 'missing', surplus: 'surplus', differing: 'differing', inTopic: 'Topic against source', inTable: 'Table against topic', setAside: 'In quarantine', keysShown: 'Digests of keys (the first of them)', ranges: 'Ranges that differ',
+    range: 'Range', should: 'Should have', has: 'Has', of: 'Side', readOn: 'Look',
+    ask: 'Ask for a replay', askLead: 'Has what was granted delivered once more. New changes wait for their turn meanwhile: none is lost, and no row goes back.', what: 'What', when: 'From', key: 'Key', submit: 'Begin', asked_: 'The replay begins', need: 'Fill this in', history: 'Replays so far',
+    whatMore: { all: 'every row there is', since: 'changes written from a time on', keys: 'one row by its key' }, notServed: 'Nothing is delivered under this grant, so nothing can be replayed.', compareLead: "Row by row: what should be there, the share topic and the department's table. Only digests are compared.",
+  },
+}
