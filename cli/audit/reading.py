@@ -30,9 +30,10 @@ class Log:
     note: str
     tiles: TileStore
     witnesses: list[Key]
+    entries: Codec
 
     def decode(self, entry: bytes) -> dict[str, Any]:
-        return _entries(self.exchange).decode(entry)
+        return self.entries.decode(entry)
 
     def notes(self) -> Iterator[str]:
         """The checkpoints that were signed before this one, in their order.
@@ -57,11 +58,7 @@ def open_log(exchange: Exchange, key: str | None = None) -> Log:
     note = exchange.ask("GET", "audit", "/checkpoint")
     tiles = TileStore(exchange.settings.audit_folder, digest_of(trusted.name))
     witnesses = [one.key for one in parse_witnesses(exchange.settings.audit_witnesses)]
-    return Log(exchange, trusted, open_note(note, trusted), note, tiles, witnesses)
-
-
-def _entries(exchange: Exchange) -> Codec:
-    return Codec(exchange.registry, LOG.name)
+    return Log(exchange, trusted, open_note(note, trusted), note, tiles, witnesses, Codec(exchange.registry, LOG.name))
 
 
 def _values(exchange: Exchange, topic: str) -> Iterator[bytes]:

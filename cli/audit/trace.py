@@ -102,6 +102,7 @@ class _Tracer:
             enable_partition_eof=True, fetch_wait_max_ms=5, queued_max_messages_kbytes=1_024
         )
         self._prover = Prover(log.tiles.whole, log.tiles.new)
+        self._manifests = Codec(self._registry, DELIVERIES)
 
     def close(self) -> None:
         self._reader.close()
@@ -216,7 +217,7 @@ class _Tracer:
         )
         if sealed is None or sealed[1] is None:
             return
-        told = Codec(self._registry, DELIVERIES).decode(sealed[1])
+        told = self._manifests.decode(sealed[1])
         made.at = told["delivered_at"]
         if entry is not None and entry.sequence < self._log.head.checkpoint.size:
             made.entry = entry.sequence
