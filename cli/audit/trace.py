@@ -101,7 +101,7 @@ class _Tracer:
         self._reader = self._exchange.consumer(
             enable_partition_eof=True, fetch_wait_max_ms=5, queued_max_messages_kbytes=1_024
         )
-        self._prover = Prover(log.tiles.whole, log.tiles.new)
+        self._prover = Prover(log.tiles.whole, log.tiles.hashing)
         self._manifests = Codec(self._registry, DELIVERIES)
 
     def close(self) -> None:
@@ -227,9 +227,9 @@ class _Tracer:
 
     def _is_in_log(self, sequence: int, sealed: tuple[bytes, bytes | None]) -> bool:
         (raw,) = self._log.tiles.entries(sequence, sequence + 1)
-        signed, new = self._log.head.checkpoint, self._log.tiles.new
+        signed, new = self._log.head.checkpoint, self._log.tiles.hashing.new
         proof = self._prover.inclusion(sequence, signed.size)
-        (leaf,) = leaf_hashes([raw], new)
+        leaf = leaf_hashes([raw], new)
         digest = new(merkle.record_entry(*sealed)).digest()
         return (
             root_from_inclusion(sequence, signed.size, leaf, proof, new) == signed.root

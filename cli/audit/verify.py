@@ -11,6 +11,7 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from cli.audit.reading import Kept, Log
+from services.audit import native
 from services.audit.store import Cursor, Entry
 from services.audit.verifier import Fault, Walk
 from services.core import db, merkle
@@ -21,6 +22,8 @@ _MANIFESTS = "sync.deliveries"
 _COMPACTED = ("demand.grants", "demand.matching", "catalog.resources")
 _COLUMNS = Entry.__table__.columns
 _told = itemgetter(*_COLUMNS.keys())
+# manifests are made with SHA-256, whatever the log is hashed with
+_DELIVERED = native.hashing_of("")
 
 
 @dataclass(slots=True)
@@ -46,7 +49,7 @@ class Verdict:
 
 def verify(log: Log, on_step: Callable[[int, int], None] = lambda done, total: None) -> Verdict:
     """Check the log up to its present checkpoint; `on_step` is told how many entries are done, and of how many."""
-    walk = Walk(log.tiles.read, log.key, [*log.notes(), log.note], log.witnesses)
+    walk = Walk(log.tiles.read, log.key, [*log.notes(), log.note], log.witnesses, log.tiles.hashing)
     check = _Check(log, Verdict(), walk.faults)
     try:
         for done in walk.run(check.bundle):
@@ -110,7 +113,7 @@ class _Check:
             return
         self.verdict.records += 1
         key, value = found
-        if self._log.tiles.new(merkle.record_entry(key, value)).digest() != told["digest"]:
+        if self._log.tiles.hashing.new(merkle.record_entry(key, value)).digest() != told["digest"]:
             self._fault("record", where, f"{place} holds another record than was sealed")
         elif told["topic"] == _MANIFESTS and value is not None:
             self._manifest(number, self._manifests.decode(value))
@@ -118,15 +121,15 @@ class _Check:
     def _manifest(self, number: int, manifest: dict[str, Any]) -> None:
         """The delivered records, where all of them are still kept, must have the root that the manifest tells."""
         self.verdict.manifests += 1
-        leaves = []
-        for target in manifest["targets"]:
-            kept = self._of(target["topic"], target["partition"])
-            for _, key, value in kept.between(target["first"], target["last"]):
-                leaves.append(merkle.leaf_hash(merkle.record_entry(key, value)))
-        self.verdict.delivered += len(leaves)
-        if len(leaves) < manifest["records"]:
+        delivered = [
+            merkle.record_entry(key, value)
+            for target in manifest["targets"]
+            for _, key, value in self._of(target["topic"], target["partition"]).between(target["first"], target["last"])
+        ]
+        self.verdict.delivered += len(delivered)
+        if len(delivered) < manifest["records"]:
             self.verdict.manifests_compacted += 1
-        elif len(leaves) > manifest["records"] or merkle.root(leaves) != manifest["root"]:
+        elif len(delivered) > manifest["records"] or _root(delivered) != manifest["root"]:
             targets = ", ".join(
                 f"{one['topic']}/{one['partition']} {one['first']}–{one['last']}" for one in manifest["targets"]
             )
@@ -145,3 +148,7 @@ class _Check:
         if tuple(row) != _told(told):
             wrong = ", ".join(name for name, value in told.items() if row._mapping[name] != value)
             self._fault("database", f"entry {number}", f"the database tells another {wrong} than the log")
+
+
+def _root(delivered: list[bytes]) -> bytes:
+    return _DELIVERED.fold(_DELIVERED.leaves(delivered)) if delivered else merkle.EMPTY_ROOT
