@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -105,6 +106,7 @@ class Sequencer:
         self._source: Consumer
         self._producer: Producer
         self._offsets: OffsetSender
+        self._settling: Future[None] | None = None
         self._turn: _Turn
         self._next = 0
         self._inputs: set[tuple[str, int]] = set()
@@ -155,23 +157,26 @@ class Sequencer:
         self._take_up()
         self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic", fetch_wait_max_ms=50)
         self._offsets = OffsetSender()
-        self._inputs, self._discovered_at = set(), 0.0
+        self._inputs, self._discovered_at, self._settling = set(), 0.0, None
         log.info("sealing", size=self._tiles.size)
         self.sealing, self._not_ready = True, None
         try:
-            while not stop.is_set() and self._turn.is_mine():
-                self._discover()
-                batch = self._take()
-                self.busy = len(batch) > _BATCH // 4
-                if batch:
-                    self._seal(batch)
-                if batch and not self.busy:
-                    stop.wait(_PAUSE_SECONDS)
-                self._settle_at_times()
+            with ThreadPoolExecutor(1, "settling") as settler:
+                while not stop.is_set() and self._turn.is_mine():
+                    self._discover()
+                    batch = self._take()
+                    self.busy = len(batch) > _BATCH // 4
+                    if batch:
+                        self._seal(batch)
+                    if batch and not self.busy:
+                        stop.wait(_PAUSE_SECONDS)
+                    self._settle_at_times(settler)
         finally:
             self.sealing = self.busy = False
             self._offsets.end()
             self._source.close()
+        if self._settling is not None:
+            self._settling.result()
         self._tiles.settle(self._next)
 
     # -- what is there -----------------------------------------------------------------------------------------------
@@ -326,7 +331,12 @@ class Sequencer:
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _settle_at_times(self) -> None:
-        if time.monotonic() - self._settled_at > _SETTLE_SECONDS:
-            self._settled_at = time.monotonic()
-            self._tiles.settle(self._next)
+    def _settle_at_times(self, settler: ThreadPoolExecutor) -> None:
+        if time.monotonic() - self._settled_at < _SETTLE_SECONDS:
+            return
+        if self._settling is not None:
+            if not self._settling.done():
+                return
+            self._settling.result()
+        self._settled_at = time.monotonic()
+        self._settling = settler.submit(self._tiles.settling(self._next))

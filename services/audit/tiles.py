@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -144,15 +144,24 @@ class TileStore:
 
     def settle(self, offset: int) -> None:
         """Wait until the disk has everything; from now on the log is taken up here, and `offset` is its next record."""
-        if not self._unsettled and (self.folder / "position").exists():
-            return
-        files = [self.folder / path for path in self._unsettled]
-        paths = [*files, *{path.parent for path in files}]
-        if not native.sync(paths, _SYNCING_THREADS):
-            with ThreadPoolExecutor(_SYNCING_THREADS) as pool:
-                list(pool.map(_sync, paths))
-        self._unsettled.clear()
-        self._replace("position", json.dumps({"size": self.size, "offset": offset}), durable=True)
+        self.settling(offset)()
+
+    def settling(self, offset: int) -> Callable[[], None]:
+        """What waits so, in whatever thread, while the log grows on; one at a time. What it gives raises OSError."""
+        size, unsettled = self.size, self._unsettled
+        self._unsettled = set()
+
+        def wait() -> None:
+            if not unsettled and (self.folder / "position").exists():
+                return
+            files = [self.folder / path for path in unsettled]
+            paths = [*files, *{path.parent for path in files}]
+            if not native.sync(paths, _SYNCING_THREADS):
+                with ThreadPoolExecutor(_SYNCING_THREADS) as pool:
+                    list(pool.map(_sync, paths))
+            self._replace("position", json.dumps({"size": size, "offset": offset}), durable=True)
+
+        return wait
 
     def publish(self, note: str) -> None:
         """Show `note` as the newest checkpoint; its tiles are there."""
