@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from services.audit import verifier
+from services.audit.domain.note import Sm2Key
 from services.audit.verifier import SM3_SUFFIX, Hashing
 
 try:
@@ -50,6 +51,18 @@ def hashing_of(origin: str) -> Hashing:
         split=split,
         numbered=numbered,
     )
+
+
+class NoSm2(Exception):
+    """Signatures of SM2 are asked for, and the engine that makes them is not built."""
+
+
+def sm2_key(secret: bytes) -> Sm2Key:
+    """The private key that 32 bytes are; raises NoSm2, and ValueError for what is none."""
+    if engine is None:
+        raise NoSm2("only the native engine signs with SM2, and no Rust toolchain has built it")
+    key: Sm2Key = engine.Sm2(secret)
+    return key
 
 
 def sealing(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -25,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.audit import native
 from services.audit.domain.entry import INPUTS, NotAnEvent
-from services.audit.domain.note import log_key, sign
+from services.audit.domain.note import PrivateKey, log_key, sign
 from services.audit.sealing import Batches, Sealed
 from services.audit.tiles import TilesBroken, TileStore
 from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
@@ -59,8 +60,12 @@ def origin_of(settings: Settings) -> str:
     return _ORIGIN + (SM3_SUFFIX if settings.audit_digest == "sm3" else "")
 
 
-def signing_key(settings: Settings) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings.secret("audit_signing_key")))
+def signing_key(settings: Settings) -> PrivateKey:
+    """What the log is signed with; of one secret, a key of its own for each kind. Raises NoSm2."""
+    secret = bytes.fromhex(settings.secret("audit_signing_key"))
+    if settings.audit_signature == "sm2":
+        return native.sm2_key(sha256(b"tongshu sm2" + secret).digest())
+    return Ed25519PrivateKey.from_private_bytes(secret)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ KEY is what `GET /api/audit/v1/key` answers (`name+id+base64`), which you should
 key that lies in the export is believed, and that is said. Exit 0: all holds; 1: something does not; 2: wrong use.
 
 Sources: RFC 6962 section 2.1 and RFC 9162 section 2.1.3.2 and 2.1.4.2 (trees and proofs); C2SP signed-note,
-tlog-checkpoint, tlog-cosignature and tlog-tiles.
+tlog-checkpoint, tlog-cosignature and tlog-tiles; GB/T 32918.2 and 32918.5 (SM2), GM/T 0009 (who signs).
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH = 256
 _TILE_BYTES = WIDTH * 32
-ED25519, COSIGNATURE = 0x01, 0x04
+ED25519, COSIGNATURE, UNASSIGNED = 0x01, 0x04, 0xFF
 # An exchange may keep its own chain in SM3 (GB/T 32905): then its origin ends so, and public tools do not apply.
 SM3_SUFFIX = "/sm3"
+# So it may sign with SM2; signed-note wants a long name in front of keys of a kind that it has no number for.
+SM2_NAME = b"tongshu.exchange/sm2-with-sm3/v1"
 
 New = Callable[[bytes], Any]
 Read = Callable[[str], bytes | None]
@@ -191,7 +193,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key that may sign notes: the log's, or that of a witness."""
+    """A public key that may sign notes: the log's, or that of a witness.
+
+    One of SM2 is its name and the point (0x04, and both coordinates).
+    """
 
     name: str
     kind: int
@@ -213,7 +218,8 @@ def parse_key(text: str) -> Key:
         raw = base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise NotSigned(f"{text!r} is no verifier key") from error
-    if len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
+    is_plain = len(raw) == 33 and raw[0] in (ED25519, COSIGNATURE)
+    if not is_plain and not (raw[:1] == bytes([UNASSIGNED]) and raw[1:-65] == SM2_NAME):
         raise NotSigned(f"{text!r} is no verifier key of a kind we know")
     key = Key(name, raw[0], raw[1:])
     if not name or key.id().hex() != told:
@@ -253,6 +259,10 @@ def open_note(note: str, log: Key, witnesses: Sequence[Key] = ()) -> Note:
         try:
             if key.kind == COSIGNATURE:
                 seen[name] = _check_cosignature(key, raw[4:], text)
+            elif key.kind == UNASSIGNED:
+                if not is_signed_with_sm2(key.public[len(SM2_NAME) :], raw[4:], text.encode()):
+                    raise InvalidSignature
+                signed = signed or key is log
             else:
                 Ed25519PublicKey.from_public_bytes(key.public).verify(raw[4:], text.encode())
                 signed = signed or key is log
@@ -283,6 +293,52 @@ def _parse_checkpoint(text: str) -> Checkpoint | None:
     if len(root) != 32 or not size.isascii() or not size.isdigit() or str(int(size)) != size:
         return None
     return Checkpoint(lines[0], int(size), root)
+
+
+# -- SM2 ------------------------------------------------------------------------------------------------------------
+
+# The curve y² = x³ + ax + b over the field of p, a point of order n on it, and the identifier of who signs.
+_P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+_A = _P - 3
+_B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+_N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+_G = (
+    0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+    0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+)
+_SIGNER = b"1234567812345678"
+
+Point = tuple[int, int] | None
+
+
+def is_signed_with_sm2(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether `signature` (r and s) of `message` is one of the key `public`. Nothing here is secret, nor hurried."""
+    if len(public) != 65 or public[0] != 4 or len(signature) != 64:
+        return False
+    r, s, x, y = (int.from_bytes(raw, "big") for raw in (signature[:32], signature[32:], public[1:33], public[33:]))
+    t = (r + s) % _N
+    if max(x, y) >= _P or (y * y - x * x * x - _A * x - _B) % _P or not (0 < r < _N and 0 < s < _N and t):
+        return False
+    curve = b"".join(number.to_bytes(32, "big") for number in (_A, _B, *_G))
+    signer = hashlib.new("sm3", (len(_SIGNER) * 8).to_bytes(2, "big") + _SIGNER + curve + public[1:]).digest()
+    digest = int.from_bytes(hashlib.new("sm3", signer + message).digest(), "big")
+    # s times the curve's point and t times the key's, both bit by bit
+    sums, found = (None, _G, (x, y), _plus(_G, (x, y))), None
+    for bit in reversed(range(256)):
+        found = _plus(_plus(found, found), sums[(s >> bit & 1) + 2 * (t >> bit & 1)])
+    return found is not None and (digest + found[0]) % _N == r
+
+
+def _plus(one: Point, other: Point) -> Point:
+    """The sum of two points; None is the one at infinity."""
+    if one is None or other is None:
+        return one or other
+    (x, y), (u, v) = one, other
+    if x == u and (y + v) % _P == 0:
+        return None
+    slope = (3 * x * x + _A) * pow(2 * y, -1, _P) if one == other else (v - y) * pow(u - x, -1, _P)
+    sum_x = (slope * slope - x - u) % _P
+    return sum_x, (slope * (x - sum_x) - y) % _P
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ from services.audit.verifier import (
     file_reader,
     hashing_of,
     is_consistent,
+    is_signed_with_sm2,
     leaf_hashes,
     main,
     open_note,
@@ -164,6 +165,50 @@ def test_a_checkpoint_holds_for_its_key_and_no_changed_letter(size: int, root: b
     with pytest.raises(NotSigned):
         open_note(note, log_key(ORIGIN, OTHER))
     assert parse_key(key.text()) == key
+
+
+# the example of GB/T 32918.5, annex A
+SM2_SECRET = bytes.fromhex("3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8")
+SM2_PUBLIC = bytes.fromhex(
+    "0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+    "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13"
+)
+SM2_SIGNATURE = bytes.fromhex(
+    "f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"
+    "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa"
+)
+
+
+def test_a_signature_of_sm2_is_that_of_the_standard() -> None:
+    assert is_signed_with_sm2(SM2_PUBLIC, SM2_SIGNATURE, b"message digest")
+    for place in (0, 31, 32, 63):
+        wrong = SM2_SIGNATURE[:place] + bytes([SM2_SIGNATURE[place] ^ 1]) + SM2_SIGNATURE[place + 1 :]
+        assert not is_signed_with_sm2(SM2_PUBLIC, wrong, b"message digest")
+    assert not is_signed_with_sm2(SM2_PUBLIC, SM2_SIGNATURE, b"message digesT")
+    assert not is_signed_with_sm2(SM2_PUBLIC, bytes(64), b"message digest")
+    assert not is_signed_with_sm2(SM2_PUBLIC[:-1] + b"\x14", SM2_SIGNATURE, b"message digest")
+
+
+@pytest.mark.skipif(not native.is_here(), reason="no Rust toolchain has built what signs with SM2")
+@given(st.integers(0, 2**60), st.binary(min_size=32, max_size=32), st.data())
+@settings(max_examples=20, deadline=None)
+def test_a_checkpoint_that_sm2_signed_holds_for_its_key_alone(size: int, root: bytes, data: st.DataObject) -> None:
+    private, origin = native.sm2_key(SM2_SECRET), ORIGIN + SM3_SUFFIX
+    key, told = log_key(origin, private), Checkpoint(origin, size, root)
+    assert key.public.endswith(SM2_PUBLIC) and parse_key(key.text()) == key
+    note = sign(told, private)
+    assert open_note(note, key).checkpoint == told
+    place = data.draw(st.integers(0, len(note.split("\n\n")[0]) - 1))
+    changed = note[:place] + ("A" if note[place] != "A" else "B") + note[place + 1 :]
+    for wrong, by in (
+        (changed, key),
+        (note, log_key(origin, native.sm2_key(bytes(31) + b"\x07"))),
+        (note, log_key(origin, KEY)),
+    ):
+        with pytest.raises(NotSigned):
+            open_note(wrong, by)
+    with pytest.raises(NotSigned):
+        parse_key(key.text().replace(key.id().hex(), "00000000"))
 
 
 @given(st.integers(0, 2**62))
