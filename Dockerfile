@@ -22,8 +22,12 @@ RUN .venv/bin/python -m infra.embedded.plugins /plugins
 
 FROM rust:${RUST_VERSION}-slim-trixie AS native
 WORKDIR /native
-COPY services/sync/projection/native .
-RUN cargo build --release --locked && mv target/release/libtongshu_projection.so tongshu_projection.abi3.so
+COPY services/Cargo.toml services/Cargo.lock ./
+COPY services/core/native core/native
+COPY services/sync/projection/native sync/projection/native
+COPY services/audit/native audit/native
+RUN cargo build --release --locked \
+ && for name in projection sealing; do mv target/release/libtongshu_$name.so tongshu_$name.abi3.so; done
 
 FROM node:${NODE_VERSION}-trixie-slim AS pages
 WORKDIR /web
@@ -39,7 +43,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin 
 WORKDIR /app
 ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=environment /app/.venv .venv
-COPY --from=native /native/tongshu_projection.abi3.so .
+COPY --from=native /native/tongshu_projection.abi3.so /native/tongshu_sealing.abi3.so ./
 COPY --from=pages /web/dist /usr/share/tongshu/console
 COPY infra/__init__.py infra/bootstrap.py infra/
 COPY schemas schemas

@@ -24,6 +24,7 @@ from cli.audit.verify import Verdict
 from cli.audit.verify import verify as check
 from cli.exchange import Exchange
 from infra.embedded.home import Lock
+from services.audit import native
 from services.audit.verifier import NotSigned, check_folder, parse_key
 
 app = typer.Typer(no_args_is_help=True, help="Verify, replay and trace what the audit log holds.")
@@ -68,7 +69,7 @@ def verify(
 def _verify_offline(folder: Path, key: str | None, json: bool) -> None:
     try:
         log, *witnesses = [parse_key(one) for one in ([key] if key else (folder / "key").read_text().split())]
-        faults, told = check_folder(folder, log, witnesses)
+        faults, told = check_folder(folder, log, witnesses, native.hashing_of(log.name))
     except (OSError, ValueError, NotSigned) as error:
         err.print(f"{folder} cannot be verified: {error}", style="red", markup=False)
         raise typer.Exit(2) from error

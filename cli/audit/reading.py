@@ -9,9 +9,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from cli.exchange import Exchange
+from services.audit import native
 from services.audit.tiles import TileStore
 from services.audit.topics import CHECKPOINTS, LOG
-from services.audit.verifier import Key, Note, digest_of, open_note, parse_key
+from services.audit.verifier import Key, Note, open_note, parse_key
 from services.audit.witness import parse_witnesses
 from services.core.avro import Codec
 from services.core.kafka import read_to_end
@@ -30,9 +31,10 @@ class Log:
     note: str
     tiles: TileStore
     witnesses: list[Key]
+    entries: Codec
 
     def decode(self, entry: bytes) -> dict[str, Any]:
-        return _entries(self.exchange).decode(entry)
+        return self.entries.decode(entry)
 
     def notes(self) -> Iterator[str]:
         """The checkpoints that were signed before this one, in their order.
@@ -55,13 +57,9 @@ def open_log(exchange: Exchange, key: str | None = None) -> Log:
     """The log as it is signed now. Raises Refused when there is none yet, NotSigned when the key has not signed it."""
     trusted = parse_key(key or exchange.ask("GET", "audit", "/key"))
     note = exchange.ask("GET", "audit", "/checkpoint")
-    tiles = TileStore(exchange.settings.audit_folder, digest_of(trusted.name))
+    tiles = TileStore(exchange.settings.audit_folder, native.hashing_of(trusted.name))
     witnesses = [one.key for one in parse_witnesses(exchange.settings.audit_witnesses)]
-    return Log(exchange, trusted, open_note(note, trusted), note, tiles, witnesses)
-
-
-def _entries(exchange: Exchange) -> Codec:
-    return Codec(exchange.registry, LOG.name)
+    return Log(exchange, trusted, open_note(note, trusted), note, tiles, witnesses, Codec(exchange.registry, LOG.name))
 
 
 def _values(exchange: Exchange, topic: str) -> Iterator[bytes]:

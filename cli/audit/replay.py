@@ -77,7 +77,7 @@ def names(log: Log) -> dict[str, str]:
 def excerpt(log: Log, found: list[tuple[bytes, dict[str, Any]]], *, with_records: bool = True) -> dict[str, Any]:
     """The entries with proofs, and the records that they seal where those are kept: what `verify.py` checks alone."""
     signed = log.head.checkpoint
-    prover = Prover(log.tiles.whole, log.tiles.new)
+    prover = Prover(log.tiles.whole, log.tiles.hashing)
     kept = _Records(log)
     try:
         entries = []
@@ -136,7 +136,7 @@ def rebuild(log: Log, as_of: datetime | None = None) -> Rebuilt:
             record = kept.of(told)
             if record is None or record[1] is None:
                 rebuilt.faults.append(Fault("record-gone", where, "its event is not kept any more"))
-            elif log.tiles.new(merkle.record_entry(*record)).digest() != told["digest"]:
+            elif log.tiles.hashing.new(merkle.record_entry(*record)).digest() != told["digest"]:
                 rebuilt.faults.append(Fault("record", where, "its event is not the one that was sealed"))
             else:
                 _apply(rebuilt.states, events.decode(record[1]))

@@ -101,7 +101,8 @@ class _Tracer:
         self._reader = self._exchange.consumer(
             enable_partition_eof=True, fetch_wait_max_ms=5, queued_max_messages_kbytes=1_024
         )
-        self._prover = Prover(log.tiles.whole, log.tiles.new)
+        self._prover = Prover(log.tiles.whole, log.tiles.hashing)
+        self._manifests = Codec(self._registry, DELIVERIES)
 
     def close(self) -> None:
         self._reader.close()
@@ -216,7 +217,7 @@ class _Tracer:
         )
         if sealed is None or sealed[1] is None:
             return
-        told = Codec(self._registry, DELIVERIES).decode(sealed[1])
+        told = self._manifests.decode(sealed[1])
         made.at = told["delivered_at"]
         if entry is not None and entry.sequence < self._log.head.checkpoint.size:
             made.entry = entry.sequence
@@ -226,9 +227,9 @@ class _Tracer:
 
     def _is_in_log(self, sequence: int, sealed: tuple[bytes, bytes | None]) -> bool:
         (raw,) = self._log.tiles.entries(sequence, sequence + 1)
-        signed, new = self._log.head.checkpoint, self._log.tiles.new
+        signed, new = self._log.head.checkpoint, self._log.tiles.hashing.new
         proof = self._prover.inclusion(sequence, signed.size)
-        (leaf,) = leaf_hashes([raw], new)
+        leaf = leaf_hashes([raw], new)
         digest = new(merkle.record_entry(*sealed)).digest()
         return (
             root_from_inclusion(sequence, signed.size, leaf, proof, new) == signed.root

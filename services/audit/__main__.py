@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from services.audit import api, store
+from services.audit import api, native, store
 from services.audit.domain.note import log_key
 from services.audit.events import Publisher
 from services.audit.index import EntryIndex
@@ -14,7 +14,6 @@ from services.audit.room import Room
 from services.audit.sequencer import Sequencer, origin_of, signing_key
 from services.audit.tiles import TileStore
 from services.audit.topics import LOG
-from services.audit.verifier import digest_of
 from services.audit.watch import Watch
 from services.audit.witness import Witnesses, parse_witnesses
 from services.core import db, identity, telemetry
@@ -31,12 +30,12 @@ def main() -> None:
     telemetry.start("audit", here.log_level)
     engine, registry = db.engine(here, "audit"), Registry(here.registry_url)
     sessions = db.sessions(engine)
-    new = digest_of(origin_of(here))
-    sequencer = Sequencer(here, registry, TileStore(here.audit_folder, new), References(sessions).of)
+    hashing = native.hashing_of(origin_of(here))
+    sequencer = Sequencer(here, registry, TileStore(here.audit_folder, hashing), References(sessions).of)
     identities = identity.view(here, registry, "audit")
     identities.start()
     stop = threading.Event()
-    tiles, publisher = TileStore(here.audit_folder, new), Publisher(registry)
+    tiles, publisher = TileStore(here.audit_folder, hashing), Publisher(registry)
     key = log_key(origin_of(here), signing_key(here))
     threads = [
         threading.Thread(target=sequencer.run, args=(stop,), name="sequencer"),

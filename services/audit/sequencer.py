@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import structlog
@@ -22,11 +24,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.audit.domain.entry import INPUTS, Input, NotAnEvent, Record, Sealer, trace_of, varint
-from services.audit.domain.note import log_key, sign
+from services.audit import native
+from services.audit.domain.entry import INPUTS, NotAnEvent
+from services.audit.domain.note import PrivateKey, log_key, sign
+from services.audit.sealing import Batches, Sealed
 from services.audit.tiles import TilesBroken, TileStore
 from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
-from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, digest_of, leaf_hashes, open_note
+from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, open_note
 from services.core.avro import Codec, Registry, RegistryUnavailable, UnknownSchema, load
 from services.core.kafka import OffsetSender, consumer, producer, read_to_end, state_consumer
 from services.core.settings import Settings
@@ -56,8 +60,12 @@ def origin_of(settings: Settings) -> str:
     return _ORIGIN + (SM3_SUFFIX if settings.audit_digest == "sm3" else "")
 
 
-def signing_key(settings: Settings) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(settings.secret("audit_signing_key")))
+def signing_key(settings: Settings) -> PrivateKey:
+    """What the log is signed with; of one secret, a key of its own for each kind. Raises NoSm2."""
+    secret = bytes.fromhex(settings.secret("audit_signing_key"))
+    if settings.audit_signature == "sm2":
+        return native.sm2_key(sha256(b"tongshu sm2" + secret).digest())
+    return Ed25519PrivateKey.from_private_bytes(secret)
 
 
 @dataclass(slots=True)
@@ -96,16 +104,17 @@ class Sequencer:
     ) -> None:
         self._settings, self._tiles = settings, tiles
         self._key, self._origin = signing_key(settings), origin_of(settings)
-        self._new = digest_of(self._origin)
-        self._sealer, self._registry = Sealer(self._schema, reference, self._new), registry
+        self._batches = Batches(self._origin, tiles.hashing, self._schema, reference)
+        self._registry = registry
         self._checkpoints, self._progress = Codec(registry, CHECKPOINTS.name), Codec(registry, PROGRESS.name)
         self._schema_of_entries = load(LOG.name)
         self._source: Consumer
         self._producer: Producer
         self._offsets: OffsetSender
+        self._settling: Future[None] | None = None
         self._turn: _Turn
         self._next = 0
-        self._inputs: dict[tuple[str, int], Input] = {}
+        self._inputs: set[tuple[str, int]] = set()
         self._settled_at = self._discovered_at = 0.0
         self._not_ready: str | None = "starting"
         self.sealing = False
@@ -153,23 +162,26 @@ class Sequencer:
         self._take_up()
         self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic")
         self._offsets = OffsetSender()
-        self._inputs, self._discovered_at = {}, 0.0
+        self._inputs, self._discovered_at, self._settling = set(), 0.0, None
         log.info("sealing", size=self._tiles.size)
         self.sealing, self._not_ready = True, None
         try:
-            while not stop.is_set() and self._turn.is_mine():
-                self._discover()
-                batch = self._take()
-                self.busy = len(batch) > _BATCH // 4
-                if batch:
-                    self._seal(batch)
-                if len(batch) < _BATCH:
-                    stop.wait(_PAUSE_SECONDS if batch else 0.0)
-                self._settle_at_times()
+            with ThreadPoolExecutor(1, "settling") as settler:
+                while not stop.is_set() and self._turn.is_mine():
+                    self._discover()
+                    batch = self._take()
+                    self.busy = len(batch) > _BATCH // 4
+                    if batch:
+                        self._seal(batch)
+                    if batch and not self.busy:
+                        stop.wait(_PAUSE_SECONDS)
+                    self._settle_at_times(settler)
         finally:
             self.sealing = self.busy = False
             self._offsets.end()
             self._source.close()
+        if self._settling is not None:
+            self._settling.result()
         self._tiles.settle(self._next)
 
     # -- what is there -----------------------------------------------------------------------------------------------
@@ -233,10 +245,10 @@ class Sequencer:
                 entries.append(message.value() or b"")
                 self._next = int(message.offset() or 0) + 1
                 if len(entries) == _BATCH:
-                    self._tiles.append(entries, leaf_hashes(entries, self._new))
+                    self._tiles.append(entries, self._tiles.hashing.leaves(entries))
                     entries = []
                     self._turn.is_mine()
-            self._tiles.append(entries, leaf_hashes(entries, self._new))
+            self._tiles.append(entries, self._tiles.hashing.leaves(entries))
         finally:
             reader.close()
 
@@ -246,13 +258,11 @@ class Sequencer:
             return
         self._discovered_at = time.monotonic()
         fresh = {
-            (name, partition): one
+            (name, partition)
             for name, topic in self._source.list_topics(timeout=_TIMEOUT_SECONDS).topics.items()
-            for one in INPUTS
-            if one.takes(name)
+            if any(one.takes(name) for one in INPUTS)
             for partition in topic.partitions
-            if (name, partition) not in self._inputs
-        }
+        } - self._inputs
         if not fresh:
             return
         for where in self._source.committed([TopicPartition(*place) for place in fresh], _TIMEOUT_SECONDS):
@@ -273,24 +283,22 @@ class Sequencer:
     # -- one transaction ---------------------------------------------------------------------------------------------
 
     def _seal(self, batch: list[Message]) -> None:
-        now = datetime.now(UTC)
-        first = self._tiles.size
-        entries = self._entries(batch, first, now)
+        now, first = datetime.now(UTC), self._tiles.size
+        sealed = self._batches.seal(batch, self._head(), first, now)
         # grown in memory only: should the transaction come to nothing, the tiles are opened again
-        self._tiles.grow(entries, leaf_hashes(entries, self._new))
+        self._tiles.grow(sealed.entries, sealed.leaves)
         checkpoint = Checkpoint(self._origin, self._tiles.size, self._tiles.root())
         note = sign(checkpoint, self._key)
         self._producer.begin_transaction()
-        self._produce_entries(entries, first)
+        self._produce_entries(sealed, first)
         told = {"size": checkpoint.size, "note": note, "signed_at": now}
         self._produce(CHECKPOINTS.name, str(checkpoint.size), self._checkpoints.encode(told))
-        ends = _ends(batch)
-        for (topic, partition), end in ends.items():
+        for (topic, partition), end in sealed.ends.items():
             told = {"topic": topic, "partition": partition, "next": end, "sealed_at": now}
             self._produce(PROGRESS.name, f"{topic}/{partition}", self._progress.encode(told))
         self._offsets.send(
             self._producer,
-            [TopicPartition(*where, end) for where, end in ends.items()],
+            [TopicPartition(*where, end) for where, end in sealed.ends.items()],
             self._turn.member.consumer_group_metadata(),
             _TIMEOUT_SECONDS,
         )()
@@ -298,11 +306,9 @@ class Sequencer:
         self._tiles.write()
         self._tiles.publish(note)
 
-    def _produce_entries(self, entries: list[bytes], first: int) -> None:
+    def _produce_entries(self, sealed: Sealed, first: int) -> None:
         """Give the producer entries numbered from `first` on. Raises KafkaException."""
-        messages: list[dict[str, Any]] = [
-            {"key": b"%d" % number, "value": entry} for number, entry in enumerate(entries, first)
-        ]
+        messages = native.messages(sealed.entries, first)
         messages[-1]["callback"] = self._at
         # a transaction begins with an empty queue, which holds five batches
         if self._producer.produce_batch(LOG.name, messages, partition=0) != len(messages):
@@ -312,26 +318,13 @@ class Sequencer:
         if error is None:
             self._next = int(message.offset() or 0) + 1
 
-    def _entries(self, batch: Iterable[Message], first: int, now: datetime) -> list[bytes]:
-        self._sealer.begin()
-        recorded, header = varint(int(now.timestamp() * 1_000_000)), self._header()
-        entries = []
-        for number, message in enumerate(batch, first):
-            topic, partition = str(message.topic()), int(message.partition() or 0)
-            record = Record(
-                topic, partition, int(message.offset() or 0), message.key() or b"", message.value(), _trace(message)
-            )
-            body = self._sealer.body(self._inputs[topic, partition], record, recorded)
-            entries.append(header + varint(number) + body)
-        return entries
-
     def _schema(self, schema_id: int) -> Mapping[str, Any]:
         try:
             return self._registry.schema(schema_id)
         except UnknownSchema as error:
             raise NotAnEvent(str(error)) from error
 
-    def _header(self) -> bytes:
+    def _head(self) -> bytes:
         schema_id = self._registry.register(f"{LOG.name}-value", self._schema_of_entries, "BACKWARD")
         return b"\x00" + schema_id.to_bytes(4, "big")
 
@@ -343,17 +336,12 @@ class Sequencer:
             except BufferError:
                 self._producer.poll(0.1)
 
-    def _settle_at_times(self) -> None:
-        if time.monotonic() - self._settled_at > _SETTLE_SECONDS:
-            self._settled_at = time.monotonic()
-            self._tiles.settle(self._next)
-
-
-def _ends(batch: Iterable[Message]) -> Mapping[tuple[str, int], int]:
-    """Of each partition in `batch` the offset after its last record."""
-    return {(str(one.topic()), int(one.partition() or 0)): int(one.offset() or 0) + 1 for one in batch}
-
-
-def _trace(message: Message) -> str:
-    found = dict(message.headers() or ()).get("traceparent")
-    return trace_of(found.decode(errors="replace")) if isinstance(found, bytes) else ""
+    def _settle_at_times(self, settler: ThreadPoolExecutor) -> None:
+        if time.monotonic() - self._settled_at < _SETTLE_SECONDS:
+            return
+        if self._settling is not None:
+            if not self._settling.done():
+                return
+            self._settling.result()
+        self._settled_at = time.monotonic()
+        self._settling = settler.submit(self._tiles.settling(self._next))

@@ -10,15 +10,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
-from services.audit.verifier import WIDTH, Edge, New, split, tile_path
+from services.audit import native
+from services.audit.verifier import WIDTH, Edge, Hashing, tile_path
 
-_SYNCING_THREADS = 8
+# the more wait at once, the more a commit of the file system's journal brings to the disk together
+_SYNCING_THREADS = 32
 
 
 class TilesBroken(Exception):
@@ -28,12 +29,12 @@ class TilesBroken(Exception):
 class TileStore:
     """Writes the tiles of one log. One thread grows it; any thread may read."""
 
-    def __init__(self, folder: Path, new: New = sha256) -> None:
-        self.folder, self.new = folder, new
+    def __init__(self, folder: Path, hashing: Hashing) -> None:
+        self.folder, self.hashing = folder, hashing
         self._begin()
 
     def _begin(self) -> None:
-        self._edge = Edge(self.new)
+        self._edge = Edge(self.hashing)
         self._bundle: list[bytes] = []
         self._partial: set[str] = set()
         self._unsettled: set[str] = set()
@@ -60,19 +61,19 @@ class TileStore:
             return 0
         except (ValueError, KeyError, TypeError) as error:
             raise TilesBroken(f"{self.folder / 'position'} is damaged") from error
-        levels, width = list[list[bytes]](), size
+        levels, width = list[bytes](), size
         while width:
             width, rest = divmod(width, WIDTH)
             raw = self.read(tile_path(len(levels), width, rest)) if rest else b""
             if raw is None:
                 raise TilesBroken(f"the last tile of level {len(levels)} is missing or too short")
-            levels.append([raw[at : at + 32] for at in range(0, len(raw), 32)])
+            levels.append(raw)
         if size % WIDTH:
             bundle = self.read(tile_path("entries", size // WIDTH, size % WIDTH))
             if bundle is None:
                 raise TilesBroken("the last bundle of entries is missing or too short")
-            self._bundle = split(bundle)
-        self._edge = Edge(self.new, levels)
+            self._bundle = self.hashing.split(bundle)
+        self._edge = Edge(self.hashing, levels)
         return offset
 
     def reset(self) -> None:
@@ -84,7 +85,7 @@ class TileStore:
                 path.unlink(missing_ok=True)
         self._begin()
 
-    def grow(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
+    def grow(self, entries: Sequence[bytes], leaves: bytes) -> None:
         """Take in entries and their leaf hashes in memory: `write` brings them into the folder, `open` forgets them."""
         first = self._edge.size
         for level, index, tile in self._edge.append(leaves):
@@ -98,15 +99,12 @@ class TileStore:
 
     def write(self) -> None:
         """Write what has grown. Raises OSError; then nothing may be taken in before `open`."""
-        for path, content in self._waiting.items():
-            self._write(path, content)
-        self._waiting.clear()
+        self._put(self._waiting)
+        self._waiting = {}
         partial = {tile_path(level, index, len(tile) // 32): tile for level, index, tile in self._edge.partial()}
         if self._bundle:
             partial[tile_path("entries", self.size // WIDTH, len(self._bundle))] = joined(self._bundle)
-        for path, content in partial.items():
-            if path not in self._partial:
-                self._write(path, content)
+        self._put({path: content for path, content in partial.items() if path not in self._partial})
         kept = {(self.folder / path).parent for path in partial}
         for path in self._partial - partial.keys():
             gone = self.folder / path
@@ -118,10 +116,16 @@ class TileStore:
                     gone.parent.rmdir()
         self._partial = set(partial)
 
-    def append(self, entries: Sequence[bytes], leaves: Sequence[bytes]) -> None:
+    def append(self, entries: Sequence[bytes], leaves: bytes) -> None:
         """Take in entries and write them at once."""
         self.grow(entries, leaves)
         self.write()
+
+    def _put(self, files: Mapping[str, bytes]) -> None:
+        self._unsettled.update(files)
+        if not native.write(self.folder, files):
+            for path, content in files.items():
+                self._write(path, content)
 
     def _write(self, path: str, content: bytes) -> None:
         target = self.folder / path
@@ -137,17 +141,27 @@ class TileStore:
             os.close(file)
         # a reader finds all of a tile or none of it
         made.replace(target)
-        self._unsettled.add(path)
 
     def settle(self, offset: int) -> None:
         """Wait until the disk has everything; from now on the log is taken up here, and `offset` is its next record."""
-        if not self._unsettled and (self.folder / "position").exists():
-            return
-        files = [self.folder / path for path in self._unsettled]
-        with ThreadPoolExecutor(_SYNCING_THREADS) as pool:
-            list(pool.map(_sync, [*files, *{path.parent for path in files}]))
-        self._unsettled.clear()
-        self._replace("position", json.dumps({"size": self.size, "offset": offset}), durable=True)
+        self.settling(offset)()
+
+    def settling(self, offset: int) -> Callable[[], None]:
+        """What waits so, in whatever thread, while the log grows on; one at a time. What it gives raises OSError."""
+        size, unsettled = self.size, self._unsettled
+        self._unsettled = set()
+
+        def wait() -> None:
+            if not unsettled and (self.folder / "position").exists():
+                return
+            files = [self.folder / path for path in unsettled]
+            paths = [*files, *{path.parent for path in files}]
+            if not native.sync(paths, _SYNCING_THREADS):
+                with ThreadPoolExecutor(_SYNCING_THREADS) as pool:
+                    list(pool.map(_sync, paths))
+            self._replace("position", json.dumps({"size": size, "offset": offset}), durable=True)
+
+        return wait
 
     def publish(self, note: str) -> None:
         """Show `note` as the newest checkpoint; its tiles are there."""
@@ -200,7 +214,7 @@ class TileStore:
             bundle = self.read(tile_path("entries", begin // WIDTH, min(WIDTH, last - begin)))
             if bundle is None:
                 raise TilesBroken(f"the bundle of entry {begin} is missing")
-            found += split(bundle)[max(0, first - begin) :]
+            found += self.hashing.split(bundle)[max(0, first - begin) :]
         return found
 
     def read(self, path: str) -> bytes | None:
@@ -233,8 +247,13 @@ def _sync(path: Path) -> None:
         os.close(file)
 
 
-def joined(entries: Sequence[bytes]) -> bytes:
+def joined(entries: list[bytes]) -> bytes:
     """A bundle: each entry behind its length in two bytes."""
+    made = native.joined(entries)
+    return made if made is not None else reference_joined(entries)
+
+
+def reference_joined(entries: Sequence[bytes]) -> bytes:
     return b"".join([part for entry in entries for part in (len(entry).to_bytes(2, "big"), entry)])
 
 

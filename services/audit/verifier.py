@@ -8,7 +8,7 @@ KEY is what `GET /api/audit/v1/key` answers (`name+id+base64`), which you should
 key that lies in the export is believed, and that is said. Exit 0: all holds; 1: something does not; 2: wrong use.
 
 Sources: RFC 6962 section 2.1 and RFC 9162 section 2.1.3.2 and 2.1.4.2 (trees and proofs); C2SP signed-note,
-tlog-checkpoint, tlog-cosignature and tlog-tiles.
+tlog-checkpoint, tlog-cosignature and tlog-tiles; GB/T 32918.2 and 32918.5 (SM2), GM/T 0009 (who signs).
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH = 256
-ED25519, COSIGNATURE = 0x01, 0x04
+_TILE_BYTES = WIDTH * 32
+ED25519, COSIGNATURE, UNASSIGNED = 0x01, 0x04, 0xFF
 # An exchange may keep its own chain in SM3 (GB/T 32905): then its origin ends so, and public tools do not apply.
 SM3_SUFFIX = "/sm3"
+# So it may sign with SM2; signed-note wants a long name in front of keys of a kind that it has no number for.
+SM2_NAME = b"tongshu.exchange/sm2-with-sm3/v1"
 
 New = Callable[[bytes], Any]
 Read = Callable[[str], bytes | None]
@@ -51,63 +54,80 @@ def digest_of(origin: str) -> New:
     return partial(hashlib.new, "sm3") if origin.endswith(SM3_SUFFIX) else sha256
 
 
-def leaf_hashes(entries: Iterable[bytes], new: New = sha256) -> list[bytes]:
-    return [new(b"\x00" + entry).digest() for entry in entries]
+def leaf_hashes(entries: Iterable[bytes], new: New = sha256) -> bytes:
+    """The leaf hashes of entries, one after another; 32 bytes each, as all hashes here."""
+    return b"".join([new(b"\x00" + entry).digest() for entry in entries])
 
 
-def fold(hashes: Sequence[bytes], new: New = sha256) -> bytes:
-    """The root over at least one hash; an odd one out is taken up a level as it is, as RFC 6962 splits."""
-    while len(hashes) > 1:
-        pairs = [new(b"\x01" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=False)]
-        if len(hashes) & 1:
-            pairs.append(hashes[-1])
-        hashes = pairs
-    return hashes[0]
+def node_hashes(hashes: bytes, new: New = sha256) -> bytes:
+    """The hashes of the nodes over each two of `hashes`; one without another is left out."""
+    return b"".join([new(b"\x01" + hashes[at : at + 64]).digest() for at in range(0, len(hashes) - 63, 64)])
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """What is done to every entry of a log, as this file says it; an exchange may bring what does the same, quicker."""
+
+    new: New
+    leaves: Callable[[list[bytes]], bytes]
+    nodes: Callable[[bytes], bytes]
+    split: Callable[[bytes], list[bytes]]
+    numbered: Callable[[list[bytes], int], bool]
+
+    def fold(self, hashes: bytes) -> bytes:
+        """The root over at least one hash; an odd one out is taken up a level as it is, as RFC 6962 splits."""
+        while len(hashes) > 32:
+            hashes = self.nodes(hashes) + hashes[len(hashes) & ~63 :]
+        return hashes
+
+
+def hashing_of(origin: str) -> Hashing:
+    """How the log `origin` is hashed."""
+    new = digest_of(origin)
+    return Hashing(new, partial(leaf_hashes, new=new), partial(node_hashes, new=new), split, numbered)
 
 
 class Edge:
     """The right edge of a tree: of each level the hashes of the tile that is not full yet. It only grows."""
 
-    def __init__(self, new: New = sha256, levels: Iterable[Sequence[bytes]] = ()) -> None:
-        self.new, self.levels = new, [list(level) for level in levels]
-        self.size = sum(len(level) * WIDTH**number for number, level in enumerate(self.levels))
+    def __init__(self, hashing: Hashing, levels: Iterable[bytes] = ()) -> None:
+        self.hashing, self.levels = hashing, list(levels)
+        self.size = sum(len(level) // 32 * WIDTH**number for number, level in enumerate(self.levels))
 
-    def append(self, leaves: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
-        """Take in leaves; gives `(level, index, hashes)` of each tile that became full, the lower ones first.
+    def append(self, leaves: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Take in leaf hashes; gives `(level, index, hashes)` of each tile that became full, the lower ones first.
 
         Nothing is taken in unless the iterator is used up.
         """
-        self.size += len(leaves)
+        self.size += len(leaves) // 32
         yield from self._rise(0, leaves, self.size)
 
-    def _rise(self, number: int, hashes: Sequence[bytes], units: int) -> Iterator[tuple[int, int, bytes]]:
+    def _rise(self, number: int, hashes: bytes, units: int) -> Iterator[tuple[int, int, bytes]]:
         if number == len(self.levels):
-            self.levels.append([])
-        level = self.levels[number]
-        level += hashes
-        full, first = len(level) // WIDTH, (units - len(level)) // WIDTH
-        if not full:
-            return
+            self.levels.append(b"")
+        hashes = self.levels[number] + hashes
+        first, full = (units - len(hashes) // 32) // WIDTH, len(hashes) // _TILE_BYTES
         roots = []
         for place in range(full):
-            tile = level[place * WIDTH : (place + 1) * WIDTH]
-            roots.append(fold(tile, self.new))
-            yield number, first + place, b"".join(tile)
-        del level[: full * WIDTH]
-        yield from self._rise(number + 1, roots, units // WIDTH)
+            tile = hashes[place * _TILE_BYTES : (place + 1) * _TILE_BYTES]
+            roots.append(self.hashing.fold(tile))
+            yield number, first + place, tile
+        self.levels[number] = hashes[full * _TILE_BYTES :]
+        if full:
+            yield from self._rise(number + 1, b"".join(roots), units // WIDTH)
 
     def partial(self) -> Iterator[tuple[int, int, bytes]]:
         """`(level, index, hashes)` of each tile that has begun."""
         for number, level in enumerate(self.levels):
             if level:
-                yield number, self.size // WIDTH ** (number + 1), b"".join(level)
+                yield number, self.size // WIDTH ** (number + 1), level
 
     def root(self) -> bytes:
-        ragged: list[bytes] = []
+        ragged = b""
         for level in self.levels:
             if level or ragged:
-                ragged = [fold([*level, *ragged], self.new)]
-        return ragged[0] if ragged else bytes(self.new(b"").digest())
+                ragged = self.hashing.fold(level + ragged)
+        return ragged or bytes(self.hashing.new(b"").digest())
 
 
 def root_from_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], new: New = sha256) -> bytes | None:
@@ -173,7 +193,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key that may sign notes: the log's, or that of a witness."""
+    """A public key that may sign notes: the log's, or that of a witness.
+
+    One of SM2 is its name and the point (0x04, and both coordinates).
+    """
 
     name: str
     kind: int
@@ -195,7 +218,8 @@ def parse_key(text: str) -> Key:
         raw = base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise NotSigned(f"{text!r} is no verifier key") from error
-    if len(raw) != 33 or raw[0] not in (ED25519, COSIGNATURE):
+    is_plain = len(raw) == 33 and raw[0] in (ED25519, COSIGNATURE)
+    if not is_plain and not (raw[:1] == bytes([UNASSIGNED]) and raw[1:-65] == SM2_NAME):
         raise NotSigned(f"{text!r} is no verifier key of a kind we know")
     key = Key(name, raw[0], raw[1:])
     if not name or key.id().hex() != told:
@@ -235,6 +259,10 @@ def open_note(note: str, log: Key, witnesses: Sequence[Key] = ()) -> Note:
         try:
             if key.kind == COSIGNATURE:
                 seen[name] = _check_cosignature(key, raw[4:], text)
+            elif key.kind == UNASSIGNED:
+                if not is_signed_with_sm2(key.public[len(SM2_NAME) :], raw[4:], text.encode()):
+                    raise InvalidSignature
+                signed = signed or key is log
             else:
                 Ed25519PublicKey.from_public_bytes(key.public).verify(raw[4:], text.encode())
                 signed = signed or key is log
@@ -265,6 +293,52 @@ def _parse_checkpoint(text: str) -> Checkpoint | None:
     if len(root) != 32 or not size.isascii() or not size.isdigit() or str(int(size)) != size:
         return None
     return Checkpoint(lines[0], int(size), root)
+
+
+# -- SM2 ------------------------------------------------------------------------------------------------------------
+
+# The curve y² = x³ + ax + b over the field of p, a point of order n on it, and the identifier of who signs.
+_P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+_A = _P - 3
+_B = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
+_N = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFF7203DF6B21C6052B53BBF40939D54123
+_G = (
+    0x32C4AE2C1F1981195F9904466A39C9948FE30BBFF2660BE1715A4589334C74C7,
+    0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
+)
+_SIGNER = b"1234567812345678"
+
+Point = tuple[int, int] | None
+
+
+def is_signed_with_sm2(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether `signature` (r and s) of `message` is one of the key `public`. Nothing here is secret, nor hurried."""
+    if len(public) != 65 or public[0] != 4 or len(signature) != 64:
+        return False
+    r, s, x, y = (int.from_bytes(raw, "big") for raw in (signature[:32], signature[32:], public[1:33], public[33:]))
+    t = (r + s) % _N
+    if max(x, y) >= _P or (y * y - x * x * x - _A * x - _B) % _P or not (0 < r < _N and 0 < s < _N and t):
+        return False
+    curve = b"".join(number.to_bytes(32, "big") for number in (_A, _B, *_G))
+    signer = hashlib.new("sm3", (len(_SIGNER) * 8).to_bytes(2, "big") + _SIGNER + curve + public[1:]).digest()
+    digest = int.from_bytes(hashlib.new("sm3", signer + message).digest(), "big")
+    # s times the curve's point and t times the key's, both bit by bit
+    sums, found = (None, _G, (x, y), _plus(_G, (x, y))), None
+    for bit in reversed(range(256)):
+        found = _plus(_plus(found, found), sums[(s >> bit & 1) + 2 * (t >> bit & 1)])
+    return found is not None and (digest + found[0]) % _N == r
+
+
+def _plus(one: Point, other: Point) -> Point:
+    """The sum of two points; None is the one at infinity."""
+    if one is None or other is None:
+        return one or other
+    (x, y), (u, v) = one, other
+    if x == u and (y + v) % _P == 0:
+        return None
+    slope = (3 * x * x + _A) * pow(2 * y, -1, _P) if one == other else (v - y) * pow(u - x, -1, _P)
+    sum_x = (slope * slope - x - u) % _P
+    return sum_x, (slope * (x - sum_x) - y) % _P
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
@@ -303,6 +377,11 @@ def sequence_of(entry: bytes) -> int | None:
             return (value >> 1) ^ -(value & 1)
         shift += 7
     return None
+
+
+def numbered(entries: Sequence[bytes], first: int) -> bool:
+    """Whether the entries give themselves their numbers, from `first` on."""
+    return all(sequence_of(entry) == number for number, entry in enumerate(entries, first))
 
 
 # -- the whole log ---------------------------------------------------------------------------------------------------
@@ -345,9 +424,16 @@ class Walk:
     `read` gives the file of a path, None where there is none.
     """
 
-    def __init__(self, read: Read, log: Key, notes: Iterable[str], witnesses: Sequence[Key] = ()) -> None:
+    def __init__(
+        self,
+        read: Read,
+        log: Key,
+        notes: Iterable[str],
+        witnesses: Sequence[Key] = (),
+        hashing: Hashing | None = None,
+    ) -> None:
         self.faults: list[Fault] = []
-        self.new = digest_of(log.name)
+        self._hashing = hashing or hashing_of(log.name)
         self._read = read
         held = check_notes(notes, log, witnesses, self.faults)
         self.checkpoints = sorted({note.checkpoint for note in held}, key=lambda one: one.size)
@@ -356,7 +442,7 @@ class Walk:
         if not self.checkpoints:
             self.faults.append(Fault("signature", "checkpoints", "there is no checkpoint that the log has signed"))
         # the tree as the tiles say, and as the entries say where that is another one
-        self._tiles = Edge(self.new)
+        self._tiles = Edge(self._hashing)
         self._entries: Edge | None = None
         self._doubtful: list[tuple[int, str]] = []
         self._due = self._good = 0
@@ -367,14 +453,14 @@ class Walk:
         for first in range(0, self.size, WIDTH):
             width = min(WIDTH, self.size - first)
             entries = self._bundle(first, width)
-            leaves = leaf_hashes(entries, self.new)
+            leaves = self._hashing.leaves(entries)
             self._check_sequence(first, entries)
             hashes = self._tile(0, first // WIDTH, width)
             if hashes is None:
                 hashes = leaves
             elif leaves != hashes and entries:
                 self._compare(first, leaves, hashes)
-            self._grow(first, width, leaves if len(leaves) == width else hashes, hashes)
+            self._grow(first, width, leaves if len(leaves) == width * 32 else hashes, hashes)
             on_bundle(first, entries)
             yield first + width
         for level, index, tile in self._tiles.partial():
@@ -391,7 +477,7 @@ class Walk:
             self._fault("missing", path, f"entries {first} to {first + width - 1} are not there")
             return []
         try:
-            entries = split(raw)
+            entries = self._hashing.split(raw)
         except ValueError as error:
             self._fault("malformed", path, str(error))
             return []
@@ -401,7 +487,7 @@ class Walk:
             self._fault("inserted", path, f"it holds {len(entries)} entries where there are {width}")
         return entries
 
-    def _tile(self, level: int, index: int, width: int) -> list[bytes] | None:
+    def _tile(self, level: int, index: int, width: int) -> bytes | None:
         path = tile_path(level, index, width)
         raw = self._read(path)
         if raw is None:
@@ -410,31 +496,34 @@ class Walk:
         if len(raw) != width * 32:
             self._fault("malformed", path, f"it is {len(raw)} bytes long, not {width * 32}")
             return None
-        return [raw[at : at + 32] for at in range(0, len(raw), 32)]
+        return raw
 
     def _check_sequence(self, first: int, entries: list[bytes]) -> None:
+        if self._hashing.numbered(entries, first):
+            return
         for number, entry in enumerate(entries, first):
             if (told := sequence_of(entry)) != number:
                 self._fault("sequence", f"entry {number}", f"it says that it is number {told}")
 
-    def _compare(self, first: int, leaves: list[bytes], hashes: list[bytes]) -> None:
-        for place, (leaf, told) in enumerate(zip(leaves, hashes, strict=False)):
-            if leaf != told:
-                self._doubtful.append((first + place, tile_path(0, (first + place) // WIDTH)))
+    def _compare(self, first: int, leaves: bytes, hashes: bytes) -> None:
+        for at in range(0, min(len(leaves), len(hashes)), 32):
+            if leaves[at : at + 32] != hashes[at : at + 32]:
+                number = first + at // 32
+                self._doubtful.append((number, tile_path(0, number // WIDTH)))
 
-    def _grow(self, first: int, width: int, leaves: list[bytes], hashes: list[bytes]) -> None:
+    def _grow(self, first: int, width: int, leaves: bytes, hashes: bytes) -> None:
         """The tree grows over a bundle, and stops at each size that was signed."""
         if self._entries is None and leaves != hashes:
-            self._entries = Edge(self.new, self._tiles.levels)
+            self._entries = Edge(self._hashing, self._tiles.levels)
         done = 0
         while done < width:
             due = self.checkpoints[self._due].size - first if self._due < len(self.checkpoints) else width
             until = min(max(due, 0), width)
-            for level, index, tile in self._tiles.append(hashes[done:until]):
+            for level, index, tile in self._tiles.append(hashes[done * 32 : until * 32]):
                 if level:
                     self._same_tile(level, index, tile)
             if self._entries is not None:
-                collections.deque(self._entries.append(leaves[done:until]), 0)
+                collections.deque(self._entries.append(leaves[done * 32 : until * 32]), 0)
             done = until
             while self._due < len(self.checkpoints) and self.checkpoints[self._due].size == first + done:
                 self._check_root(self.checkpoints[self._due])
@@ -471,7 +560,7 @@ class Walk:
         if by_entries and not by_tiles and self._entries is not None:
             self._tiles = self._entries
         if by_tiles or by_entries:
-            self._entries = Edge(self.new, self._tiles.levels) if self._doubtful else None
+            self._entries = Edge(self._hashing, self._tiles.levels) if self._doubtful else None
             self._good = signed.size
 
 
@@ -545,11 +634,13 @@ def file_reader(folder: Path) -> Read:
     return read
 
 
-def check_folder(folder: Path, log: Key, witnesses: Sequence[Key] = ()) -> tuple[list[Fault], str]:
+def check_folder(
+    folder: Path, log: Key, witnesses: Sequence[Key] = (), hashing: Hashing | None = None
+) -> tuple[list[Fault], str]:
     """All of an exported log: its faults, and what was checked."""
     notes = [json.loads(line) for line in (folder / "checkpoints").read_text().splitlines()]
     head = (folder / "checkpoint").read_text()
-    walk = Walk(file_reader(folder), log, [*notes, head], witnesses)
+    walk = Walk(file_reader(folder), log, [*notes, head], witnesses, hashing)
     for done in walk.run():
         if sys.stderr.isatty() and done % (WIDTH * 64) == 0:
             print(f"\r{done:,} of {walk.size:,}", end="", file=sys.stderr)

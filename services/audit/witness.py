@@ -117,7 +117,7 @@ class Witnesses(threading.Thread):
         return lines
 
     def _submit(self, witness: Witness, note: str, old: int, size: int) -> httpx.Response:
-        proof = Prover(self._tiles.whole, self._tiles.new).consistency(old, size)
+        proof = Prover(self._tiles.whole, self._tiles.hashing).consistency(old, size)
         lines = [f"old {old}", *(base64.b64encode(one).decode() for one in proof)]
         return self._http.post(f"{witness.url}/add-checkpoint", content="\n".join(lines) + "\n\n" + note)
 

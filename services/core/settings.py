@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     audit_digest: Literal["sha256", "sm3"] = Field(
         default="sha256", description="What the audit log is hashed with; chosen once, before the first entry."
     )
+    audit_signature: Literal["ed25519", "sm2"] = Field(
+        default="ed25519", description="What its checkpoints are signed with; chosen once, before the first entry."
+    )
     audit_witnesses: str = Field(
         default="", description="Who cosigns the audit log: `KEY URL` of each (C2SP tlog-witness), parted by commas."
     )

@@ -9,21 +9,25 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
+from confluent_kafka import Message
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.audit import native, verifier
 from services.audit.domain.entry import (
     INPUTS,
     NotAnEvent,
     Record,
     Sealer,
     cutter,
+    input_of,
     outcome_of,
     read_varint,
     trace_of,
     varint,
 )
 from services.audit.domain.finding import STEPS, Action, By, Kind, State, actions, step_of
+from services.audit.sealing import Batches
 from services.core import merkle
 from services.core.avro import load
 
@@ -163,6 +167,94 @@ def test_what_is_no_event_is_sealed_all_the_same_and_says_so(raw: bytes) -> None
     gone = sealer.body(one, Record("catalog.events", 0, 6, b"k", None), varint(0))
     entry = fastavro.schemaless_reader(io.BytesIO(varint(9) + gone), fastavro.parse_schema(load("audit.log")), None)
     assert entry["type"].endswith("tombstone.v1") and entry["subject"] == "k"
+
+
+# -- a batch at a time -------------------------------------------------------------------------------------------------
+
+TOPICS = ["catalog.events", "sync.deliveries", "sync.receipts", "sync.access", "quarantine.r", "demand.grants"]
+HEAD = b"\x00\x00\x00\x00\x2a"
+texts = st.sampled_from(["", "李四", "cn.tongshu.catalog.access_denied.v1", "x" * 70]) | st.text(max_size=9)
+traces = st.sampled_from([b"00-" + b"a" * 32 + b"-b-01", "00-é-b-01".encode(), b"\xff-\xff-\xff-\xff", b"", None])
+headers = st.none() | st.lists(st.tuples(st.sampled_from(["traceparent", "ce_id"]), traces), max_size=3)
+
+
+@st.composite
+def topics(draw: st.DrawFn) -> tuple[str, Any, st.SearchStrategy[Any]]:
+    """A topic that is sealed, a schema that its records may have, and such records."""
+    topic, count = draw(st.sampled_from(TOPICS)), [0]
+    told = [one for one in input_of(topic).wanted if isinstance(one, str)]
+    fields = [{"name": name, "type": "string"} for name in dict.fromkeys(told)]
+    others = [draw(schemas(2, count)) for _ in range(draw(st.integers(0, 3)))]
+    fields += [{"name": f"x{at}", "type": kind} for at, kind in enumerate(others)]
+    if draw(st.booleans()):
+        fields[draw(st.integers(0, len(fields) - 1))]["type"] = draw(plain | schemas(1, count))
+    fields = draw(st.permutations(fields))
+    made = {one["name"]: texts if one["type"] == "string" else values(one["type"]) for one in fields}
+    return topic, {"type": "record", "name": "Top", "fields": fields}, st.fixed_dictionaries(made)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[dict[int, Any], list[Message]]:
+    """Schemas by id, and messages of several topics: good ones, broken ones, and such as no one could expect."""
+    known, batch = dict[int, Any](), []
+    for number in range(draw(st.integers(1, 3))):
+        topic, schema, records = draw(topics())
+        known[number] = schema
+        for _ in range(draw(st.integers(1, 4))):
+            value: bytes | None = b"\x00" + draw(st.sampled_from([number, number, number, 77])).to_bytes(4, "big")
+            value += encoded(schema, draw(records))
+            match draw(st.sampled_from(["good"] * 5 + ["cut", "flipped", "nonsense", "gone", "longer"])):
+                case "cut":
+                    value = value[: draw(st.integers(0, len(value)))]
+                case "flipped":
+                    place = draw(st.integers(0, len(value) - 1))
+                    value = value[:place] + bytes([value[place] ^ draw(st.integers(1, 255))]) + value[place + 1 :]
+                case "nonsense":
+                    value = draw(st.binary(max_size=30))
+                case "gone":
+                    value = None
+                case "longer":
+                    value += b"\x00" * 70_000
+            offset, partition = draw(st.integers(0, 2**40)), draw(st.integers(0, 2))
+            key = draw(st.none() | st.binary(max_size=5))
+            batch.append(Message(topic=topic, partition=partition, offset=offset, key=key, value=value,
+                                 headers=draw(headers)))  # fmt: skip
+    return known, batch
+
+
+def name_of(name: str) -> str:
+    return f"a{sha256(name.encode()).hexdigest()[:16]}"
+
+
+@given(batches(), st.sampled_from(["example.org/log", "example.org/log/sm3"]), st.integers(0, 2**40))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_batch_is_sealed_as_record_by_record(
+    made: tuple[dict[int, Any], list[Message]], origin: str, first: int
+) -> None:
+    known, batch = made
+
+    def schema(number: int) -> Any:
+        if number not in known:
+            raise NotAnEvent("there is no such schema")
+        return known[number]
+
+    with pytest.MonkeyPatch.context() as patch:
+        quick = Batches(origin, native.hashing_of(origin), schema, name_of)
+        patch.setattr(native, "engine", None)
+        plain = Batches(origin, verifier.hashing_of(origin), schema, name_of)
+    for _ in range(2):  # the second time everything is known by then
+        assert quick.seal(batch, HEAD, first, NOW) == plain.seal(batch, HEAD, first, NOW)
+
+
+def test_what_says_too_much_for_a_bundle_is_sealed_by_its_digest() -> None:
+    value = b"\x00\x00\x00\x00\x07" + encoded(load("catalog.events"), EVENT | {"subject": "s" * 66_000})
+    batch = [
+        Message(topic="catalog.events", partition=0, offset=1, key=b"k" * 66_000, value=one) for one in (value, None)
+    ]
+    made = Batches("example.org/log", native.hashing_of("example.org/log"), lambda _: load("catalog.events"), name_of)
+    sealed = made.seal(batch, HEAD, 2**62, NOW)
+    assert all(len(entry) < 65_535 for entry in sealed.entries)
+    assert b"unreadable" in sealed.entries[0] and b"tombstone" in sealed.entries[1]
 
 
 def test_every_input_names_fields_that_its_topic_has() -> None:

@@ -23,10 +23,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.audit import native
 from services.audit.domain.entry import varint
 from services.audit.domain.note import cosign, log_key, sign
 from services.audit.domain.proof import Prover
-from services.audit.tiles import TileStore, joined
+from services.audit.tiles import TileStore, joined, reference_joined
 from services.audit.verifier import (
     COSIGNATURE,
     SM3_SUFFIX,
@@ -34,6 +35,7 @@ from services.audit.verifier import (
     Checkpoint,
     Edge,
     Fault,
+    Hashing,
     Key,
     NotSigned,
     Walk,
@@ -41,7 +43,9 @@ from services.audit.verifier import (
     check_folder,
     digest_of,
     file_reader,
+    hashing_of,
     is_consistent,
+    is_signed_with_sm2,
     leaf_hashes,
     main,
     open_note,
@@ -79,20 +83,31 @@ sizes = st.one_of(st.integers(1, 40), st.sampled_from([255, 256, 257, 511, 512, 
 
 @cache
 def leaves_of(count: int) -> list[bytes]:
-    return leaf_hashes([entry(number) for number in range(count)])
+    return each(leaf_hashes([entry(number) for number in range(count)]))
+
+
+def each(hashes: bytes) -> list[bytes]:
+    return [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+
+
+# what this machine hashes logs with, and what the auditors carry away
+both = st.sampled_from([native.hashing_of, hashing_of])
 
 
 # -- the tree ----------------------------------------------------------------------------------------------------------
 
 
-@given(sizes, st.lists(st.integers(1, 400), max_size=6), st.sampled_from([ORIGIN, ORIGIN + SM3_SUFFIX]))
-def test_a_tree_that_grows_in_steps_has_the_root_of_rfc_6962(count: int, steps: list[int], origin: str) -> None:
-    new = digest_of(origin)
-    leaves = leaf_hashes([entry(number) for number in range(count)], new)
-    edge, at = Edge(new), 0
+@given(sizes, st.lists(st.integers(1, 400), max_size=6), st.sampled_from([ORIGIN, ORIGIN + SM3_SUFFIX]), both)
+def test_a_tree_that_grows_in_steps_has_the_root_of_rfc_6962(
+    count: int, steps: list[int], origin: str, how: Callable[[str], Hashing]
+) -> None:
+    new, hashing = digest_of(origin), how(origin)
+    grown = hashing.leaves([entry(number) for number in range(count)])
+    leaves = [new(b"\x00" + entry(number)).digest() for number in range(count)]
+    edge, at = Edge(hashing), 0
     tiles: dict[tuple[int, int], bytes] = {}
     for step in [*steps, count]:
-        for level, index, tile in edge.append(leaves[at : at + step]):
+        for level, index, tile in edge.append(grown[at * 32 : (at + step) * 32]):
             assert (level, index) not in tiles and len(tile) == 32 * WIDTH
             tiles[level, index] = tile
         at = min(at + step, count)
@@ -101,13 +116,15 @@ def test_a_tree_that_grows_in_steps_has_the_root_of_rfc_6962(count: int, steps: 
     assert tiles == {(0, n): b"".join(leaves[n * WIDTH : (n + 1) * WIDTH]) for n in range(full)}
 
 
-@given(sizes, st.data())
-def test_proofs_from_tiles_hold_and_nothing_else_does(count: int, data: st.DataObject) -> None:
+@given(sizes, both, st.data())
+def test_proofs_from_tiles_hold_and_nothing_else_does(
+    count: int, how: Callable[[str], Hashing], data: st.DataObject
+) -> None:
     leaves = leaves_of(700)[:count]
-    edge, tiles = Edge(), dict[tuple[int, int], bytes]()
-    tiles |= {(level, index): tile for level, index, tile in edge.append(leaves)}
+    edge, tiles = Edge(hashing_of(ORIGIN)), dict[tuple[int, int], bytes]()
+    tiles |= {(level, index): tile for level, index, tile in edge.append(b"".join(leaves))}
     tiles |= {(level, index): tile for level, index, tile in edge.partial()}
-    prover = Prover(lambda level, index: tiles[level, index])
+    prover = Prover(lambda level, index: tiles[level, index], how(ORIGIN))
     size = data.draw(st.integers(1, count))
     index = data.draw(st.integers(0, size - 1))
     root = rfc_6962_root(leaves[:size])
@@ -150,6 +167,50 @@ def test_a_checkpoint_holds_for_its_key_and_no_changed_letter(size: int, root: b
     assert parse_key(key.text()) == key
 
 
+# the example of GB/T 32918.5, annex A
+SM2_SECRET = bytes.fromhex("3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8")
+SM2_PUBLIC = bytes.fromhex(
+    "0409f9df311e5421a150dd7d161e4bc5c672179fad1833fc076bb08ff356f35020"
+    "ccea490ce26775a52dc6ea718cc1aa600aed05fbf35e084a6632f6072da9ad13"
+)
+SM2_SIGNATURE = bytes.fromhex(
+    "f5a03b0648d2c4630eeac513e1bb81a15944da3827d5b74143ac7eaceee720b3"
+    "b1b6aa29df212fd8763182bc0d421ca1bb9038fd1f7f42d4840b69c485bbc1aa"
+)
+
+
+def test_a_signature_of_sm2_is_that_of_the_standard() -> None:
+    assert is_signed_with_sm2(SM2_PUBLIC, SM2_SIGNATURE, b"message digest")
+    for place in (0, 31, 32, 63):
+        wrong = SM2_SIGNATURE[:place] + bytes([SM2_SIGNATURE[place] ^ 1]) + SM2_SIGNATURE[place + 1 :]
+        assert not is_signed_with_sm2(SM2_PUBLIC, wrong, b"message digest")
+    assert not is_signed_with_sm2(SM2_PUBLIC, SM2_SIGNATURE, b"message digesT")
+    assert not is_signed_with_sm2(SM2_PUBLIC, bytes(64), b"message digest")
+    assert not is_signed_with_sm2(SM2_PUBLIC[:-1] + b"\x14", SM2_SIGNATURE, b"message digest")
+
+
+@pytest.mark.skipif(not native.is_here(), reason="no Rust toolchain has built what signs with SM2")
+@given(st.integers(0, 2**60), st.binary(min_size=32, max_size=32), st.data())
+@settings(max_examples=20, deadline=None)
+def test_a_checkpoint_that_sm2_signed_holds_for_its_key_alone(size: int, root: bytes, data: st.DataObject) -> None:
+    private, origin = native.sm2_key(SM2_SECRET), ORIGIN + SM3_SUFFIX
+    key, told = log_key(origin, private), Checkpoint(origin, size, root)
+    assert key.public.endswith(SM2_PUBLIC) and parse_key(key.text()) == key
+    note = sign(told, private)
+    assert open_note(note, key).checkpoint == told
+    place = data.draw(st.integers(0, len(note.split("\n\n")[0]) - 1))
+    changed = note[:place] + ("A" if note[place] != "A" else "B") + note[place + 1 :]
+    for wrong, by in (
+        (changed, key),
+        (note, log_key(origin, native.sm2_key(bytes(31) + b"\x07"))),
+        (note, log_key(origin, KEY)),
+    ):
+        with pytest.raises(NotSigned):
+            open_note(wrong, by)
+    with pytest.raises(NotSigned):
+        parse_key(key.text().replace(key.id().hex(), "00000000"))
+
+
 @given(st.integers(0, 2**62))
 def test_a_witness_s_cosignature_is_told_and_its_forgery_refused(seconds: int) -> None:
     told, key = Checkpoint(ORIGIN, 7, bytes(32)), log_key(ORIGIN, KEY)
@@ -185,11 +246,16 @@ def test_paths_are_those_of_the_specification(path: str, index: int, width: int)
 # -- the folder --------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.data())
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=6), st.booleans(), st.data())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-def test_a_store_that_was_cut_off_goes_on_from_where_it_is_safe(steps: list[int], data: st.DataObject) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        store, at, kept = TileStore(Path(folder)), 0, 0
+def test_a_store_that_was_cut_off_goes_on_from_where_it_is_safe(
+    steps: list[int], natively: bool, data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        if not natively:
+            patch.setattr(native, "engine", None)
+        hashing = native.hashing_of(ORIGIN)
+        store, at, kept = TileStore(Path(folder), hashing), 0, 0
         assert store.open() == 0
         for step in steps:
             entries = [entry(number) for number in range(at, at + step)]
@@ -202,7 +268,7 @@ def test_a_store_that_was_cut_off_goes_on_from_where_it_is_safe(steps: list[int]
                 st.booleans()
             ):  # what was grown and never written is forgotten; what is not settled is read again
                 store.grow([entry(at)], leaf_hashes([entry(at)]))
-                store = TileStore(Path(folder))
+                store = TileStore(Path(folder), hashing)
                 assert store.open() == kept == store.size
                 again = [entry(number) for number in range(kept, at)]
                 store.append(again, leaf_hashes(again))
@@ -216,6 +282,24 @@ def test_a_store_that_was_cut_off_goes_on_from_where_it_is_safe(steps: list[int]
         assert store.read(tile_path(0, at // WIDTH, at % WIDTH + 1)) is None
 
 
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=20), st.integers(0, 2**62), st.binary(max_size=40))
+def test_bundles_and_numbers_are_read_alike(entries: list[bytes], first: int, raw: bytes) -> None:
+    plain, quick = hashing_of(ORIGIN), native.hashing_of(ORIGIN)
+    bundle = joined(entries)
+    assert bundle == reference_joined(entries) and plain.split(bundle) == quick.split(bundle) == entries
+    whole = [b"\x00\x00\x00\x00\x07" + varint(number) + raw for number in range(first, first + len(entries))]
+    odd = [*whole[:-1], b"\x00\x00\x00\x00\x07" + raw]
+    assert plain.numbered(whole, first) and quick.numbered(whole, first)
+    assert plain.numbered(odd, first) == quick.numbered(odd, first)
+    try:
+        expected = plain.split(raw)
+    except ValueError:
+        with pytest.raises(ValueError, match="cut off"):
+            quick.split(raw)
+    else:
+        assert quick.split(raw) == expected
+
+
 # -- tampering ---------------------------------------------------------------------------------------------------------
 
 
@@ -227,7 +311,12 @@ class Export:
     notes: list[str]
 
     def faults(self) -> list[Fault]:
-        walk = Walk(self.files.get, log_key(ORIGIN, KEY), self.notes)
+        plain, quick = (self._faults(hashing) for hashing in (hashing_of(ORIGIN), native.hashing_of(ORIGIN)))
+        assert plain == quick, "two ways to hash, and two verdicts"
+        return plain
+
+    def _faults(self, hashing: Hashing) -> list[Fault]:
+        walk = Walk(self.files.get, log_key(ORIGIN, KEY), self.notes, hashing=hashing)
         for _ in walk.run():
             pass
         return walk.faults
@@ -240,7 +329,7 @@ class Export:
 
 
 def sealed(entries: list[bytes], stops: list[int], key: Ed25519PrivateKey = KEY) -> Export:
-    edge, files = Edge(), dict[str, bytes]()
+    edge, files = Edge(hashing_of(ORIGIN)), dict[str, bytes]()
     notes = []
     for first, last in pairwise([0, *stops]):
         for level, index, tile in edge.append(leaf_hashes(entries[first:last])):
@@ -422,7 +511,10 @@ def test_an_excerpt_proves_each_of_its_entries(folder: Path) -> None:
         assert found is not None
         return found
 
-    prover, record = Prover(tile), {"key": base64.b64encode(b"k").decode(), "value": base64.b64encode(b"v").decode()}
+    prover, record = (
+        Prover(tile, hashing_of(ORIGIN)),
+        {"key": base64.b64encode(b"k").decode(), "value": base64.b64encode(b"v").decode()},
+    )
     excerpt = {
         "checkpoint": (folder / "checkpoint").read_text(),
         "entries": [

@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "Dockerfile"
 FOLDER = "/configuration/"
-BUILT = ("tongshu_projection",)
+BUILT = ("tongshu_projection", "tongshu_sealing")
 """What a stage of the image builds and the last one copies; no package of the lock."""
 START, STARTED_BY = "/start.sh", ["/bin/sh", "/start.sh"]
 

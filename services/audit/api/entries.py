@@ -150,7 +150,7 @@ def router(room: Room) -> APIRouter:
             raise Problem(404, "entry-unknown", Words("No such entry", "没有该记录"), detail)
         try:
             (raw,) = room.tiles.entries(sequence, sequence + 1)
-            proof = Prover(room.tiles.whole, room.tiles.new).inclusion(sequence, size)
+            proof = Prover(room.tiles.whole, room.tiles.hashing).inclusion(sequence, size)
         except TilesBroken as error:
             detail = Words(f"It cannot be proved: {error}. Verify the log.", f"无法出具证明：{error}。请校验日志。")
             raise Problem(500, "log-broken", Words("The log is damaged", "日志已损坏"), detail) from error

@@ -73,7 +73,14 @@ def _skip_bytes(data: bytes, at: int) -> int:
     if first < 0x80:
         return at + 1 + (first >> 1)
     length, at = read_varint(data, at)
-    return at + length
+    return at + _size(length)
+
+
+def _size(told: int) -> int:
+    """What can be a size: with another one would go round in circles."""
+    if told < 0:
+        raise NotAnEvent("something has less than no bytes")
+    return told
 
 
 def _skip_blocks(skip: Skip, data: bytes, at: int) -> int:
@@ -83,8 +90,11 @@ def _skip_blocks(skip: Skip, data: bytes, at: int) -> int:
             return at
         if count < 0:  # such a block tells its size
             size, at = read_varint(data, at)
-            at += size
+            at += _size(size)
             continue
+        # of items that have no bytes there may be any number
+        if count > len(data):
+            raise NotAnEvent("a block has more items than bytes")
         for _ in range(count):
             at = skip(data, at)
 
@@ -155,7 +165,7 @@ def cutter(schema: Mapping[str, Any], wanted: Sequence[str | bytes]) -> Cut:
                 end = skip(data, at)
                 found.append(data[at:end])
                 at = end
-        except (IndexError, TypeError) as error:
+        except (IndexError, TypeError, RecursionError) as error:
             raise NotAnEvent("it does not fit its schema") from error
         if at > len(data):
             raise NotAnEvent("it is cut off")
@@ -241,6 +251,15 @@ INPUTS = (
 )  # fmt: skip
 
 
+@lru_cache(4_096)
+def input_of(topic: str) -> Input:
+    """What is sealed of the records of `topic`. Raises LookupError when nothing is."""
+    found = next((one for one in INPUTS if one.takes(topic)), None)
+    if found is None:
+        raise LookupError(f"{topic} is not sealed")
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A record of an input, where it stands, and the trace id that came with it."""
@@ -256,6 +275,9 @@ class Record:
 _NOTHING = b"\x00"
 # SHA-256 and SM3 alike give 32 bytes; Avro writes their length so
 _DIGEST_LENGTH = b"\x40"
+# a bundle tells an entry's length in two bytes; in front of the body stand 5 bytes of head and at most 10 of its number
+_MOST_BYTES = 65_535 - 15
+_MOST_KEY_BYTES = 1_000
 _OUTCOMES = (("denied", "denied"), ("refused", "refused"), ("quarantined", "quarantined"),
              ("failed", "failed"))  # fmt: skip
 
@@ -293,10 +315,13 @@ class Sealer:
         What is no event of its topic is sealed all the same, and says so.
         """
         if record.value is None:
-            told = ("cn.tongshu.audit.tombstone.v1", record.key.decode(errors="replace"), "done")
-            return self._plain(record, *told, now)
+            key = record.key[:_MOST_KEY_BYTES].decode(errors="replace")
+            return self._plain(record, "cn.tongshu.audit.tombstone.v1", key, "done", now)
         try:
-            return self._of_event(one, record, record.value, now)
+            made = self._of_event(one, record, record.value, now)
+            if len(made) > _MOST_BYTES:
+                raise NotAnEvent("it says too much")
+            return made
         except NotAnEvent:
             return self._plain(record, "cn.tongshu.audit.unreadable.v1", "", "failed", now)
 
@@ -339,5 +364,7 @@ def _outcome_of(kind: bytes) -> bytes:
 
 
 def _read_text(raw: bytes) -> str:
+    if not raw:
+        raise NotAnEvent("a text is nothing at all")
     _, at = read_varint(raw, 0)
     return raw[at:].decode(errors="replace")

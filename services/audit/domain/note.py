@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import base64
 import struct
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.audit.verifier import COSIGNATURE, ED25519, Checkpoint, Key, cosigned_text
+from services.audit.verifier import COSIGNATURE, ED25519, SM2_NAME, UNASSIGNED, Checkpoint, Key, cosigned_text
 
 
-def log_key(origin: str, key: Ed25519PrivateKey) -> Key:
+class Sm2Key(Protocol):
+    """A private key of SM2; `public` is 0x04 and both coordinates, a signature r and s."""
+
+    def public(self) -> bytes: ...
+
+    def sign(self, message: bytes, /) -> bytes: ...
+
+
+PrivateKey = Ed25519PrivateKey | Sm2Key
+
+
+def log_key(origin: str, key: PrivateKey) -> Key:
     """The public half, as others configure it to check the log `origin`."""
-    return Key(origin, ED25519, key.public_key().public_bytes_raw())
+    if isinstance(key, Ed25519PrivateKey):
+        return Key(origin, ED25519, key.public_key().public_bytes_raw())
+    return Key(origin, UNASSIGNED, SM2_NAME + key.public())
 
 
-def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
+def sign(checkpoint: Checkpoint, key: PrivateKey) -> str:
     """The checkpoint as a note signed under its origin's name."""
     text = checkpoint.text()
     return f"{text}\n{_line(log_key(checkpoint.origin, key), key.sign(text.encode()))}"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 
-from services.audit.verifier import WIDTH, New
+from services.audit.verifier import WIDTH, Hashing
 
 Tile = Callable[[int, int], bytes]
 _HEIGHT = 8
@@ -21,9 +20,9 @@ class Prover:
     What a tile holds never changes, it only grows; so of `remembered` tiles all inner nodes are kept.
     """
 
-    def __init__(self, tile: Tile, new: New = sha256, remembered: int = 1_024) -> None:
-        self._tile, self._new, self._remembered = tile, new, remembered
-        self._nodes: OrderedDict[tuple[int, int], list[list[bytes]]] = OrderedDict()
+    def __init__(self, tile: Tile, hashing: Hashing, remembered: int = 1_024) -> None:
+        self._tile, self._hashing, self._remembered = tile, hashing, remembered
+        self._nodes: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
 
     def inclusion(self, index: int, size: int) -> list[bytes]:
         """From the sibling of the `index`th leaf up to the child of the root of the first `size` leaves.
@@ -55,7 +54,7 @@ class Prover:
 
     def root(self, size: int) -> bytes:
         """The root of the first `size` leaves."""
-        return self._range(0, size) if size else bytes(self._new(b"").digest())
+        return self._range(0, size) if size else bytes(self._hashing.new(b"").digest())
 
     def _range(self, low: int, high: int) -> bytes:
         """The root over the leaves from `low` up to `high`, where the tree splits so."""
@@ -66,28 +65,32 @@ class Prover:
             height = ((end - low) & (low - end)).bit_length() - 1
             end -= 1 << height
             left = self._node(height, end >> height)
-            node = left if node is None else self._new(b"\x01" + left + node).digest()
+            node = left if node is None else self._hashing.nodes(left + node)
         assert node is not None
         return node
 
     def _node(self, height: int, index: int) -> bytes:
         level, inner = divmod(height, _HEIGHT)
         number, place = divmod(index << inner, WIDTH)
-        return self._expanded(level, number)[inner][place >> inner]
+        at = (place >> inner) * 32
+        found = self._expanded(level, number)[inner][at : at + 32]
+        if not found:
+            raise ValueError(f"tile {number} of level {level} does not reach as far as the tree")
+        return found
 
-    def _expanded(self, level: int, index: int) -> list[list[bytes]]:
+    def _expanded(self, level: int, index: int) -> list[bytes]:
         """A tile with its complete inner nodes, level by level."""
         kept = self._nodes.get((level, index))
-        if kept is not None and len(kept[0]) == WIDTH:
+        if kept is not None and len(kept[0]) == WIDTH * 32:
             self._nodes.move_to_end((level, index))
             return kept
-        raw, new = self._tile(level, index), self._new
-        if kept is not None and len(kept[0]) * 32 == len(raw):
+        raw = self._tile(level, index)
+        if kept is not None and len(kept[0]) == len(raw):
             return kept
-        nodes = [[raw[at : at + 32] for at in range(0, len(raw), 32)]]
+        nodes = [raw]
         while len(raw) > 32:
-            nodes.append([new(b"\x01" + raw[at : at + 64]).digest() for at in range(0, len(raw) - 63, 64)])
-            raw = b"".join(nodes[-1])
+            raw = self._hashing.nodes(raw)
+            nodes.append(raw)
         self._nodes[level, index] = nodes
         if len(self._nodes) > self._remembered:
             self._nodes.popitem(last=False)

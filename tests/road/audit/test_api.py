@@ -71,7 +71,7 @@ def test_an_entry_is_found_by_who_whom_what_and_when_and_proved(auditor: Caller,
     assert auditor.must("GET", f"/actors/{found['actor']}")["name"] == "operator"
     proved = auditor.must("GET", f"/entries/{found['sequence']}")
     signed = open_note(proved["checkpoint"], parse_key(proved["key"])).checkpoint
-    (leaf,) = leaf_hashes([base64.b64decode(proved["raw"])])
+    leaf = leaf_hashes([base64.b64decode(proved["raw"])])
     proof = [base64.b64decode(one) for one in proved["proof"]]
     assert root_from_inclusion(found["sequence"], signed.size, leaf, proof) == signed.root
     assert auditor.must("GET", "/entries/99999999", status=404)["type"].endswith("entry-unknown")

@@ -20,6 +20,7 @@ from services.audit.verifier import (
     Checkpoint,
     Key,
     NotSigned,
+    hashing_of,
     is_consistent,
     leaf_hashes,
     open_note,
@@ -99,7 +100,7 @@ def test_a_witness_cosigns_what_grows_and_nothing_else(
             is_mine=lambda: True, every_seconds=1, stop=threading.Event(),
         )  # fmt: skip
 
-    store = TileStore(tmp_path / "log")
+    store = TileStore(tmp_path / "log", hashing_of(ORIGIN))
     store.open()
     asker = asking(store)
     for more in (10, 300, 1):
@@ -111,7 +112,7 @@ def test_a_witness_cosigns_what_grows_and_nothing_else(
     # a process that starts anew does not know what the witness has seen, and is told
     grown(store, 5)
     assert asking(store).step() == [NAME]
-    forked = TileStore(tmp_path / "forked")
+    forked = TileStore(tmp_path / "forked", hashing_of(ORIGIN))
     forked.open()
     grown(forked, 400, "another story ")
     assert asking(forked).step() == []

@@ -3,11 +3,9 @@
 //! What projection means is written in `reference.py`, which this equals byte for byte; what this does not know or finds
 //! amiss, the reference does.
 
-mod avro;
 mod filter;
 mod judge;
 mod mask;
-mod merkle;
 mod plan;
 mod project;
 mod repeats;
@@ -23,7 +21,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use repeats::{Mark, Ops};
+use sha2::Sha256;
 use std::sync::Arc;
+use tongshu_core::merkle;
 
 create_exception!(tongshu_projection, Unsupported, PyException, "A plan that this engine does not know how to run.");
 
@@ -195,7 +195,7 @@ fn root<'py>(py: Python<'py>, leaves: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     if !rest.is_empty() {
         return Err(PyValueError::new_err("a leaf hash has 32 bytes"));
     }
-    Ok(PyBytes::new(py, &merkle::root(hashes)))
+    Ok(PyBytes::new(py, &merkle::root::<Sha256>(hashes)))
 }
 
 #[pymodule]

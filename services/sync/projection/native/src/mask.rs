@@ -1,10 +1,10 @@
 //! Masks: what a grant shows of a value instead of it. Each result is a text, but for `Null`.
 
-use crate::avro::put_bytes;
 use crate::value::{Value, year_month};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value as Json;
 use sha2::Sha256;
+use tongshu_core::avro::put_bytes;
 
 /// A grant's key, its state ready to be copied for every value.
 pub type Key = Hmac<Sha256>;

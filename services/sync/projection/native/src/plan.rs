@@ -3,11 +3,11 @@
 //! What this engine does not know (a column of a kind it cannot read, an envelope of another shape) is an error here,
 //! and the reference engine does that work.
 
-use crate::avro::{Node, Schema, put_bytes};
 use crate::filter::Filter;
 use crate::mask::{Key, Mask, key};
 use crate::value::Spelling;
 use serde_json::Value as Json;
+use tongshu_core::avro::{Node, Schema, put_bytes};
 
 /// What is read of a field, and whether it may be null.
 #[derive(Debug, Clone)]

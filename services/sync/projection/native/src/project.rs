@@ -3,14 +3,15 @@
 //! A change goes through to all grants or to none: where anything is amiss, the run stops before it and says at which
 //! byte, and the reference engine finds out what it is.
 
-use crate::avro::{Broken, put_long};
 use crate::mask::Mask;
-use crate::merkle::{Hash, leaf};
 use crate::plan::{Column, Grant, Plan, Shown, Step};
 use crate::repeats::{Mark, Said};
 use crate::value::{MICROS, Spelling, UNAVAILABLE, Unsure, Value};
 use crate::walk::{Found, Slot, walk};
+use sha2::Sha256;
 use std::sync::Mutex;
+use tongshu_core::avro::{Broken, put_long};
+use tongshu_core::merkle::{Hash, leaf};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
@@ -332,7 +333,7 @@ impl Change<'_> {
             out.extend_from_slice(&grant.tail);
         }
         if self.leaves {
-            leaves.push(leaf(&out[entry..]));
+            leaves.push(leaf::<Sha256>(&out[entry..]));
         }
         let value = (op != Op::Tombstone).then_some((value_start, out.len()));
         records.push(Record { op, change: self.number, key: (key_start, key_end), value });

@@ -1,7 +1,7 @@
 //! Values of a row: how a source spells them, what a filter or mask makes of them, how a share topic spells them.
 
-use crate::avro::{put_bytes, put_long};
 use serde_json::Value as Json;
+use tongshu_core::avro::{put_bytes, put_long};
 
 /// Debezium's stand-in for a large value that an update did not touch.
 pub const UNAVAILABLE: &[u8] = b"__debezium_unavailable_value";

@@ -1,7 +1,7 @@
 //! The walk over one change: once through its bytes, every length, text and branch checked.
 
-use crate::avro::{Amiss, Broken, Cursor, Read, Schema};
 use crate::plan::{Field, Kind, Origin, Part, Plan};
+use tongshu_core::avro::{Amiss, Broken, Cursor, Read, Schema};
 
 /// Where a field stands in the change: from the branch of its union (where it is one), from its value, from the value's
 /// content (a text's length left out), to its end.

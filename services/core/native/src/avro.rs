@@ -193,9 +193,14 @@ impl<'a> Cursor<'a> {
             if count == 0 {
                 return Ok(());
             }
+            let mut told = None;
             if count < 0 {
                 count = count.checked_neg().unwrap_or(i64::MAX);
-                self.long()?;
+                let size = self.long()?;
+                told = usize::try_from(size).ok().and_then(|size| self.at.checked_add(size));
+                if told.is_none() {
+                    return self.broken("a block has no such size");
+                }
             }
             // items of no bytes at all would let a few bytes ask for any number of turns
             if count as u64 > self.data.len() as u64 {
@@ -203,6 +208,10 @@ impl<'a> Cursor<'a> {
             }
             for _ in 0..count {
                 one(self)?;
+            }
+            // whoever goes by the size must come out where the items end
+            if told.is_some_and(|end| end != self.at) {
+                return self.broken("a block is not as long as it says");
             }
         }
     }

@@ -1,0 +1,4 @@
+//! What more than one native engine needs: Avro's bytes, and Merkle trees.
+
+pub mod avro;
+pub mod merkle;
