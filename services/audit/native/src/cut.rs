@@ -47,7 +47,7 @@ impl Cut {
 
     /// The parts of `data`; None where anything is amiss. `ends` is room to work in.
     pub fn parts<'a>(&'a self, data: &'a [u8], ends: &mut Vec<usize>) -> Option<[&'a [u8]; PARTS]> {
-        let mut cursor = Cursor { data, at: HEAD };
+        let mut cursor = Cursor::new(data, HEAD);
         ends.clear();
         ends.push(HEAD);
         for node in &self.walked {
@@ -71,5 +71,5 @@ fn part(wanted: &Json, fields: &[(String, Node)]) -> Result<Part, String> {
 
 /// The text behind its length, as Avro has it; None where it is no such thing.
 pub fn text(raw: &[u8]) -> Option<&str> {
-    Cursor { data: raw, at: 0 }.text().ok()
+    Cursor::new(raw, 0).text().ok()
 }

@@ -91,7 +91,7 @@ pub fn split<'py>(py: Python<'py>, bundle: &[u8]) -> PyResult<Option<Bound<'py, 
 #[pyfunction]
 pub fn numbered(entries: &Bound<'_, PyList>, first: i64) -> PyResult<bool> {
     for (number, entry) in (first..).zip(entries) {
-        let mut cursor = Cursor { data: entry.cast::<PyBytes>()?.as_bytes(), at: crate::cut::HEAD };
+        let mut cursor = Cursor::new(entry.cast::<PyBytes>()?.as_bytes(), crate::cut::HEAD);
         if cursor.long().ok() != Some(number) {
             return Ok(false);
         }
