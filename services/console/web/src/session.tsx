@@ -130,6 +130,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         locale={language === 'en' ? enUS : zhCN}
         {...(nonce ? { csp: { nonce } } : {})}
         button={{ autoInsertSpace: false }}
+        // in the body itself, a dialogue would lock the scrolling by styles that have no nonce
+        getPopupContainer={() => document.getElementById('over') ?? document.body}
       >
         <Ant component={false} message={{ maxCount: 3 }}>
           <Context value={held}>{children}</Context>

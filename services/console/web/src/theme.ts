@@ -51,6 +51,8 @@ export function themeOf(mode: Mode): ThemeConfig {
       colorBgElevated: c.surface, colorBorder: mode === 'dark' ? '#5b6b71' : '#8b979c', colorBorderSecondary: c.line,
       colorTextLightSolid: mode === 'dark' ? '#08201e' : '#ffffff',
       fontFamily: FONT, fontSize: 14, borderRadius: 6, controlHeight: 34, wireframe: false, motionDurationMid: '0.12s',
+      // styles.css takes animations away from who wants none: a dialogue that waits for the end of its own would stay unseen
+      motion: !matchMedia('(prefers-reduced-motion: reduce)').matches,
       motionDurationSlow: '0.16s', boxShadowSecondary: '0 6px 24px rgb(16 24 32 / 14%)',
     },
     components: {
