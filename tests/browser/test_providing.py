@@ -36,8 +36,10 @@ def _said_at(field: Locator) -> Locator:
 
 def _pick(page: Page, table: str) -> None:
     """Choose a table of the department's own system, be there others or not."""
-    page.get_by_role("combobox", name="信息系统").fill(f"({OWNER.database})")
-    page.locator(".ant-select-item-option").filter(has_text=f"({OWNER.database})").click()
+    system = page.get_by_role("combobox", name="信息系统")
+    system.click()
+    system.fill(f"({OWNER.database})")
+    system.press("Enter")
     expect(page.get_by_role("table", name="可选择的表")).to_be_visible()
     narrow = page.get_by_label("在表内筛选: 可选择的表")
     if narrow.is_visible():

@@ -1,4 +1,8 @@
-/** A button that opens a form in a dialogue, sends it, and tells what the exchange says against it. */
+/**
+ * A button that opens a form in a dialogue, sends it, and tells what the exchange says against it.
+ *
+ * No dialogue of the console locks the scrolling behind it: that would be a style element, which carries no nonce.
+ */
 import { App, Button, Form, Modal, type FormInstance } from 'antd'
 import { useState, type ReactNode } from 'react'
 import { useDoing } from '../../api/asking'
@@ -41,6 +45,7 @@ export function FormDialog<T extends object>(props: Props<T>) {
         {props.action}
       </Button>
       <Modal
+        scrollLock={false}
         open={open}
         title={props.title}
         onCancel={() => {
