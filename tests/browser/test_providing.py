@@ -30,8 +30,10 @@ def _field(page: Page, label: str) -> Locator:
 
 def _said_at(field: Locator) -> Locator:
     """What is said against a field, where the field itself says that it is."""
+    said = f"{field.get_attribute('id')}-said"
     expect(field).to_have_attribute("aria-invalid", "true")
-    return field.page.locator(f'[id="{field.get_attribute("aria-describedby")}"]')
+    expect(field).to_have_attribute("aria-describedby", said)
+    return field.page.locator(f'[id="{said}"]')
 
 
 def _pick(page: Page, table: str) -> None:
