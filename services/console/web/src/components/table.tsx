@@ -72,7 +72,7 @@ export function DataTable<T>(props: Props<T>) {
       <div className="table-tools">
         {props.filterable !== false && rows.length > 8 && (
           <Input
-            allowClear
+            type="search"
             size="small"
             className="table-filter"
             placeholder={words.table.filter}

@@ -98,12 +98,12 @@ export default function AuditLog() {
           initialValues={Object.fromEntries(FIELDS.filter((name) => params.has(name) && name !== 'since' && name !== 'until').map((name) => [name, params.get(name)]))}
         >
           <div style={{ display: 'grid', gridTemplateColumns: 'repeat(auto-fit, minmax(190px, 1fr))', gap: '0 16px' }}>
-            <Form.Item name="actor" label={told.fields.actor}><Input placeholder={told.fields.actorHint} allowClear /></Form.Item>
+            <Form.Item name="actor" label={told.fields.actor}><Input placeholder={told.fields.actorHint} type="search" /></Form.Item>
             <Form.Item name="department" label={told.fields.department}>
               <Select allowClear showSearch={{ optionFilterProp: 'label' }} options={departments.all.map((one) => ({ value: one.slug, label: departments.name(one.slug) }))} />
             </Form.Item>
             <Form.Item name="type" label={told.fields.type}><Select allowClear showSearch={{ optionFilterProp: 'label' }} options={types} /></Form.Item>
-            <Form.Item name="subject" label={told.fields.subject}><Input placeholder={told.fields.subjectHint} allowClear /></Form.Item>
+            <Form.Item name="subject" label={told.fields.subject}><Input placeholder={told.fields.subjectHint} type="search" /></Form.Item>
             <Form.Item name="thread" label={told.fields.thread}><Input placeholder={told.fields.threadHint} allowClear /></Form.Item>
             <Form.Item name="outcome" label={told.fields.outcome}>
               <Select allowClear options={Object.entries(words.field.outcome).map(([value, label]) => ({ value, label }))} />

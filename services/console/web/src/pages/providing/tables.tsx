@@ -42,7 +42,7 @@ export function Tables({ system, chosen, onPick }: { system: string; chosen: Sou
                 key: 'pick', title: '', value: () => null,
                 render: (one) => {
                   const here = chosen?.schema === one.schema && chosen.table === one.table
-                  return <Button size="small" type={here ? 'primary' : 'default'} aria-label={`${told.pick} ${one.schema}.${one.table}`} onClick={() => onPick(one)}>{here ? told.picked : told.pick}</Button>
+                  return <Button size="small" type={here ? 'primary' : 'default'} aria-label={`${here ? told.picked : told.pick} ${one.schema}.${one.table}`} onClick={() => onPick(one)}>{here ? told.picked : told.pick}</Button>
                 },
               },
             ]}
