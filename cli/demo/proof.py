@@ -17,12 +17,20 @@ _PATIENCE_SECONDS = 60.0
 
 
 def account(exchange: Exchange, running: list[Running]) -> list[str]:
-    """What does not fit between the records that consumers hold and their grants' manifests; empty when all does."""
-    manifests: dict[str, list[dict[str, Any]]] = {}
-    for key, value, _ in exchange.read_all("sync.deliveries"):
-        if value is not None:
-            manifests.setdefault(key.decode(), []).append(exchange.registry.decode(value)[1])
-    return [fault for one in running for fault in _account_one(one, manifests.get(one.grant["id"], []))]
+    """What does not fit between the records that consumers hold and their grants' manifests; empty when all does.
+
+    A record may be read a moment before its manifest: what another relay has begun holds that back.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        manifests: dict[str, list[dict[str, Any]]] = {}
+        for key, value, _ in exchange.read_all("sync.deliveries"):
+            if value is not None:
+                manifests.setdefault(key.decode(), []).append(exchange.registry.decode(value)[1])
+        faults = [fault for one in running for fault in _account_one(one, manifests.get(one.grant["id"], []))]
+        if not faults or time.monotonic() > deadline:
+            return faults
+        time.sleep(0.5)
 
 
 def _account_one(one: Running, manifests: list[dict[str, Any]]) -> list[str]:
