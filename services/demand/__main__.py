@@ -80,7 +80,7 @@ def main() -> None:
     watches = [
         GrantWatch(demands.session, publisher, demands.broker, resources.get, told),
         BrokerWatch(demands),
-        DivisionWatch(demands, demands.broker.close),
+        DivisionWatch(demands),
         fulfilment,
         sender(sessions, here),
         *followers,

@@ -7,7 +7,6 @@ what has left it is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -44,43 +43,43 @@ def known(session: Session) -> Divisions:
 def defects(session: Session, row_filter: str | None) -> list[Defect]:
     """Divisions that a filter names and that there are not; a filter that is not well formed is told of by others."""
     try:
-        named = rowfilter.parse(row_filter).divisions() if row_filter else frozenset()
+        found = codes(session, row_filter)
     except rowfilter.FilterError:
         return []
-    if not named:
-        return []
-    there, day = known(session), today()
     return [
-        Defect("/row_filter", Words(f"there is no division {one} now", f"现行行政区划中没有 {one}"))
-        for one in sorted(named)
-        if not there.within(one, day)
+        Defect("/row_filter", Words(f"there is no division {one['code']} now", f"现行行政区划中没有 {one['code']}"))
+        for one in found
+        if not one["codes"]
     ]
 
 
 def codes(session: Session, row_filter: str | None) -> list[dict[str, Any]]:
-    """What each division of a filter stands for today, in the fields of `demand.grants`."""
-    named = rowfilter.parse(row_filter).divisions() if row_filter else frozenset()
-    if not named:
-        return []
-    there, day = known(session), today()
+    """What each division of a filter stands for today, in the fields of `demand.grants`. Raises FilterError."""
+    named = _named(row_filter)
+    return _codes(named, known(session)) if named else []
+
+
+def _named(row_filter: str | None) -> frozenset[str]:
+    return rowfilter.parse(row_filter).divisions() if row_filter else frozenset()
+
+
+def _codes(named: frozenset[str], there: Divisions) -> list[dict[str, Any]]:
+    day = today()
     return [{"code": one, "codes": sorted(there.within(one, day))} for one in sorted(named)]
 
 
-def regroup(session: Session, publisher: Publisher, now: datetime) -> int:
-    """Give grants by divisions what those stand for today; how many have changed."""
+def regroup(session: Session, publisher: Publisher, there: Divisions, now: datetime) -> None:
+    """Give grants by divisions what those stand for today, when `there` are all divisions."""
     query = select(store.Grant).where(store.Grant.state == State.ACTIVE, store.Grant.row_filter.contains(" within "))
-    changed = 0
     for grant in session.scalars(query.with_for_update()):
-        there = codes(session, grant.row_filter)
-        if there == grant.divisions:
+        codes_now = _codes(_named(grant.row_filter), there)
+        if codes_now == grant.divisions:
             continue
-        facts = _difference(grant.divisions, there)
+        facts = _difference(grant.divisions, codes_now)
         grant.divisions_before = [*grant.divisions_before, grant.divisions][-_KEPT_ORDERS:]
-        grant.divisions, grant.fill, grant.updated_at = there, grant.fill + 1, now
+        grant.divisions, grant.fill, grant.updated_at = codes_now, grant.fill + 1, now
         publisher.grant(session, grant, "grant_regrouped", _BY, facts)
         log.info("grant regrouped", grant=grant.id, what=facts)
-        changed += 1
-    return changed
 
 
 def _difference(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str:
@@ -89,5 +88,5 @@ def _difference(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> st
     return "; ".join(told)
 
 
-def _all_codes(there: list[Mapping[str, Any]] | list[dict[str, Any]]) -> set[str]:
-    return {code for one in there for code in one["codes"]}
+def _all_codes(order: list[dict[str, Any]]) -> set[str]:
+    return {code for one in order for code in one["codes"]}

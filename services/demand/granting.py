@@ -10,8 +10,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.demand import divisions, store
+from services.demand.broker import Broker
 from services.demand.demands import Demands
 from services.demand.domain import grant as domain
+from services.demand.events import Publisher
+
+_BY = "tongshu"
 
 
 def prepare(
@@ -51,6 +55,28 @@ def provision(demands: Demands, grant: store.Grant) -> None:
     demands.broker.make_share_topic(grant.topic)
     if "topic" in grant.channels:
         demands.broker.open(grant.topic, grant.department)
+
+
+def end(
+    session: Session,
+    publisher: Publisher,
+    broker: Broker,
+    grant: store.Grant,
+    state: domain.State,
+    why: str,
+    now: datetime,
+) -> bool:
+    """End a grant that is locked in the session's transaction, by rule; False where it had ended already.
+
+    Raises KafkaException.
+    """
+    if grant.state != domain.State.ACTIVE:
+        return False
+    # the broker first: were it the other way round, a crash in between would leave the topic open for good
+    broker.close(grant.topic, grant.department)
+    grant.state, grant.updated_at = state, now
+    publisher.grant(session, grant, f"grant_{state}", _BY, why)
+    return True
 
 
 def keep(demands: Demands, session: Session, grant: store.Grant) -> None:

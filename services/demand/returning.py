@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import structlog
@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.core.calendar import today
+from services.core.divisions import Divisions
 from services.demand import demand_store, divisions, granting, store
 from services.demand.demands import Demands, now
 from services.demand.domain import grant as grants
@@ -21,7 +22,7 @@ from services.demand.domain.local_return import Order, owed, row_filter
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 0.5
-_BY = "tongshu"
+_ENDED = "its return order has ended, or its division has"
 _EVENTS = "catalog.events"
 
 
@@ -45,10 +46,9 @@ def asked(row: store.ReturnOrder, department: str, division: str) -> grants.Aske
 class DivisionWatch(threading.Thread):
     """Looks after them when the catalogue's registers, the orders or the day have changed, until the process ends."""
 
-    def __init__(self, demands: Demands, close: Callable[[str, str], None]) -> None:
-        """`close` takes the right to read a topic from a department."""
+    def __init__(self, demands: Demands) -> None:
         super().__init__(name="division watch", daemon=True)
-        self._demands, self._close = demands, close
+        self._demands = demands
         self._seen: tuple[date, int, int] | None = None
         self._pause = threading.Event()
 
@@ -68,27 +68,35 @@ class DivisionWatch(threading.Thread):
     def look(self) -> None:
         """Bring grants and orders up to date. Raises KafkaException and OperationalError; what is left, next time."""
         with self._demands.session() as session, session.begin():
-            divisions.regroup(session, self._demands.publisher, now())
-        with self._demands.session() as session:
-            orders = list(session.scalars(select(store.ReturnOrder.id).order_by(store.ReturnOrder.ordered_at)))
+            there, seated = divisions.known(session), seats(session)
+            divisions.regroup(session, self._demands.publisher, there, now())
+            orders = session.scalars(select(store.ReturnOrder.id).order_by(store.ReturnOrder.ordered_at)).all()
         for order in orders:
-            self._serve(order)
+            self._serve(order, there, seated)
 
-    def _serve(self, order_id: str) -> None:
+    def _serve(self, order_id: str, there: Divisions, seated: Mapping[str, str | None]) -> None:
         with self._demands.session() as session, session.begin():
             row = session.get_one(store.ReturnOrder, order_id, with_for_update=True)
             resource = self._demands.resources.get(row.resource)
             wanted: dict[str, str] = {}
             if row.ended_at is None and resource is not None:
-                there = divisions.known(session)
-                wanted = owed(order_of(row), row.provider, seats(session), there, today())
+                wanted = owed(order_of(row), row.provider, seated, there, today())
             served = {
                 (one.department, one.division): one
                 for one in session.scalars(select(store.Returned).where(store.Returned.order == order_id))
             }
             for place, one in served.items():
                 if wanted.get(place[0]) != place[1]:
-                    self._end(session, one)
+                    grant = session.get_one(store.Grant, one.grant, with_for_update=True)
+                    granting.end(
+                        session,
+                        self._demands.publisher,
+                        self._demands.broker,
+                        grant,
+                        grants.State.REVOKED,
+                        _ENDED,
+                        now(),
+                    )
             for department, division in wanted.items():
                 # one that its provider revoked stays revoked, so what was opened once is not opened again
                 if resource is None or (department, division) in served:
@@ -101,16 +109,6 @@ class DivisionWatch(threading.Thread):
                 granting.provision(self._demands, grant)
                 granting.keep(self._demands, session, grant)
                 session.add(store.Returned(order=order_id, department=department, division=division, grant=grant.id))
-
-    def _end(self, session: Session, served: store.Returned) -> None:
-        grant = session.get_one(store.Grant, served.grant, with_for_update=True)
-        if grant.state != grants.State.ACTIVE:
-            return
-        # the broker first: were it the other way round, a crash in between would leave the topic open for good
-        self._close(grant.topic, grant.department)
-        grant.state, grant.updated_at = grants.State.REVOKED, now()
-        reason = "its return order has ended, or its division has"
-        self._demands.publisher.grant(session, grant, "grant_revoked", _BY, reason)
 
     @staticmethod
     def _stand(session: Session) -> tuple[date, int, int]:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from services.demand import store
+from services.demand import granting, store
 from services.demand.broker import Broker
 from services.demand.domain.grant import State, ending
 from services.demand.events import Publisher
@@ -25,7 +25,6 @@ from services.demand.events import Publisher
 log = structlog.get_logger()
 
 _EVERY_SECONDS = 0.5
-_BY = "tongshu"
 
 
 def ended(watches: Sequence[threading.Thread]) -> str | None:
@@ -72,10 +71,6 @@ class GrantWatch(threading.Thread):
     def _end(self, grant_id: str, state: State, why: str, now: datetime) -> None:
         with self._session() as session, session.begin():
             grant = session.get_one(store.Grant, grant_id, with_for_update=True)
-            if grant.state != State.ACTIVE:
+            if not granting.end(session, self._publisher, self._broker, grant, state, why, now):
                 return
-            # the broker first: were it the other way round, a crash in between would leave the topic open for good
-            self._broker.close(grant.topic, grant.department)
-            grant.state, grant.updated_at = state, now
-            self._publisher.grant(session, grant, f"grant_{state}", _BY, why)
         log.info("grant ended", grant=grant_id, state=state, reason=why)
