@@ -116,7 +116,7 @@ export function Accounts() {
           />
         )}
       </Shown>
-      <Modal scrollLock={false} open={shown !== null} title={told.oneTime} onCancel={() => setShown(null)} footer={<Button type="primary" onClick={() => setShown(null)}>{words.close}</Button>}>
+      <Modal open={shown !== null} title={told.oneTime} onCancel={() => setShown(null)} footer={<Button type="primary" onClick={() => setShown(null)}>{words.close}</Button>}>
         {shown && (
           <>
             <p><code>{shown.login}</code></p>

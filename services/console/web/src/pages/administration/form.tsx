@@ -45,7 +45,6 @@ export function FormDialog<T extends object>(props: Props<T>) {
         {props.action}
       </Button>
       <Modal
-        scrollLock={false}
         open={open}
         title={props.title}
         onCancel={() => {

@@ -86,7 +86,7 @@ export function Tokens() {
           />
         )}
       </Shown>
-      <Modal scrollLock={false} open={made !== null} title={told.token} onCancel={() => setMade(null)} footer={<Button type="primary" onClick={() => setMade(null)}>{words.close}</Button>}>
+      <Modal open={made !== null} title={told.token} onCancel={() => setMade(null)} footer={<Button type="primary" onClick={() => setMade(null)}>{words.close}</Button>}>
         {made && <p><code className="break">{made}</code> <CopyButton text={made} label={told.token} /></p>}
         <p className="notice warn">{told.tokenNote}</p>
       </Modal>

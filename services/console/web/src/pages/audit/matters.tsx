@@ -197,7 +197,7 @@ function OpenFinding({ done }: { done: () => void }) {
   return (
     <>
       <Button type="primary" size="large" onClick={() => setOpen(true)}>{told.open}</Button>
-      <Modal scrollLock={false} open={open} title={told.openTitle} onCancel={() => setOpen(false)} onOk={() => form.submit()} confirmLoading={doing.busy}>
+      <Modal open={open} title={told.openTitle} onCancel={() => setOpen(false)} onOk={() => form.submit()} confirmLoading={doing.busy}>
         {doing.problem && <ProblemView problem={doing.problem} />}
         <Form form={form} layout="vertical" onFinish={(given: Finding) => void send(given)}>
           <Form.Item name="title" label={told.title_} rules={need}><Input maxLength={200} /></Form.Item>

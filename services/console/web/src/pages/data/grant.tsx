@@ -513,7 +513,7 @@ function Renewal({ grant, done }: { grant: Grant; done: () => void }) {
   return (
     <>
       <Button size="large" onClick={() => setOpen(true)}>{told.action}</Button>
-      <Modal scrollLock={false} open={open} title={told.title} onCancel={() => setOpen(false)} onOk={() => void renew()} confirmLoading={doing.busy} okButtonProps={{ disabled: !until }}>
+      <Modal open={open} title={told.title} onCancel={() => setOpen(false)} onOk={() => void renew()} confirmLoading={doing.busy} okButtonProps={{ disabled: !until }}>
         {doing.problem && <ProblemView problem={doing.problem} />}
         <p className="faint">{told.need}</p>
         <label>

@@ -401,7 +401,7 @@ function Urging({ demand, done }: { demand: DemandDetail; done: () => void }) {
   return (
     <>
       <Button size="large" onClick={() => setOpen(true)}>{words.page.urge}</Button>
-      <Modal scrollLock={false} open={open} onCancel={() => setOpen(false)} onOk={() => void urge()} confirmLoading={doing.busy} title={words.page.urge} okText={words.page.urge}>
+      <Modal open={open} onCancel={() => setOpen(false)} onOk={() => void urge()} confirmLoading={doing.busy} title={words.page.urge} okText={words.page.urge}>
         {doing.problem && <ProblemView problem={doing.problem} />}
         <label>
           {words.page.urgeNote}

@@ -36,7 +36,7 @@ export function ItemsOfTable({ code, department, rows, onTake }: Props) {
   return (
     <>
       <Button size="small" onClick={() => setOpen(true)}>{told.table.fromTable}</Button>
-      <Modal scrollLock={false} open={open} width={860} title={told.table.fromTable} footer={null} onCancel={() => setOpen(false)} destroyOnHidden>
+      <Modal open={open} width={860} title={told.table.fromTable} footer={null} onCancel={() => setOpen(false)} destroyOnHidden>
         {doing.problem && <ProblemView problem={doing.problem} />}
         <label className="pair" style={{ marginBottom: 12 }}>
           <span>{told.mount.system}</span>

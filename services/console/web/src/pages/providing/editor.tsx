@@ -434,7 +434,7 @@ function BeforeSubmit({ resource, etag, onClose, done }: { resource: Resource; e
     done()
   }
   return (
-    <Modal scrollLock={false} open width={920} title={told.title} onCancel={onClose} footer={null}>
+    <Modal open width={920} title={told.title} onCancel={onClose} footer={null}>
       {doing.problem && <ProblemView problem={doing.problem} />}
       <DraftChecked resource={resource}>
         {(check) => (
@@ -461,7 +461,6 @@ function Leaving({ dirty, leaving }: { dirty: boolean; leaving: RefObject<boolea
   }, [dirty])
   return (
     <Modal
-      scrollLock={false}
       open={blocker.state === 'blocked'}
       title={told.leave}
       okText={told.stay}

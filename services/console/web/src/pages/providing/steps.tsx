@@ -91,7 +91,6 @@ export function StepDialog({ resource, etag, action, onClose, done }: Props & { 
   }
   return (
     <Modal
-      scrollLock={false}
       open
       title={name}
       onCancel={onClose}

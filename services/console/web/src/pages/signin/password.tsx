@@ -92,7 +92,7 @@ export function PasswordDialog({ open, onClose }: { open: boolean; onClose: () =
     onClose()
   }
   return (
-    <Modal scrollLock={false} open={open} onCancel={onClose} title={words.password.title} footer={null} destroyOnHidden>
+    <Modal open={open} onCancel={onClose} title={words.password.title} footer={null} destroyOnHidden>
       <PasswordForm done={done} />
     </Modal>
   )
