@@ -62,6 +62,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A number whose first byte is not its last.
     #[inline(never)]
     fn longer(&mut self) -> Read<i64> {
         if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -70,7 +71,7 @@ impl<'a> Cursor<'a> {
             let stops = !word & HIGH;
             if stops != 0 {
                 let bits = stops.trailing_zeros();
-                if bits > 7 && word >> (bits - 7) & 0x7f == 0 {
+                if word >> (bits - 7) & 0x7f == 0 {
                     return self.broken("a number is not in its shortest form");
                 }
                 self.at += bits as usize / 8 + 1;
@@ -82,9 +83,6 @@ impl<'a> Cursor<'a> {
 
     fn long_by_bytes(&mut self) -> Read<i64> {
         let first = self.byte()?;
-        if first < 0x80 {
-            return Ok(unzigzag(u64::from(first)));
-        }
         let mut value = u64::from(first & 0x7f);
         for shift in (7..64).step_by(7) {
             let byte = self.byte()?;
