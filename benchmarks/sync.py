@@ -83,7 +83,7 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
     report.add("relay, 8 grants: CPU a delivery", cpu_8 / records / 8 * 1e6, "µs")
     report.compare("fanout_cpu_8_over_1", cpu_8 / records / 8, cpu / records)
     with mirrored(exchange, _told(exchange, grants[0], changes), 8) as running:
-        mirror_cpu, _ = _round_by_round(exchange, running, changes, None)
+        mirror_cpu, _ = _round_by_round(exchange, running, changes, seen)
     report.add("MirrorMaker 2, 8 copies: CPU a copy", mirror_cpu / records / 8 * 1e6, "µs")
     report.compare("fanout_over_mm2", records / cpu_8, records / mirror_cpu)
     _beside_connectors(report, exchange, server, grants)
@@ -290,26 +290,30 @@ def _require_same(pairs: Iterable[tuple[Any, Any]]) -> None:
 
 
 def _round_by_round(
-    exchange: Exchange, running: Running, changes: Sequence[tuple[bytes, bytes]], seen: Sequence[Any] | None
+    exchange: Exchange, running: Running, changes: Sequence[tuple[bytes, bytes]], seen: Sequence[Any]
 ) -> tuple[float, float]:
     """Median seconds of CPU, and by the clock, that a peer takes for `changes`, after it was warmed up with them.
 
-    Its first output must be `seen`, or with None the changes themselves.
+    Its first output must be `seen`, or the changes themselves where it only copies.
     """
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
-    spent, warm = list[tuple[float, float]](), time.monotonic() + _WARM_UP_SECONDS
-    places = dict.fromkeys(running.outputs, 0)
-    while len(spent) < _ROUNDS:
-        before, begun = _cpu(psutil.Process(running.pid)), time.monotonic()
+    process, places = psutil.Process(running.pid), dict.fromkeys(running.outputs, 0)
+
+    def put_through() -> tuple[list[bytes], tuple[float, float]]:
+        before, begun = _cpu(process), time.monotonic()
         _produce(producer, running.input, changes)
         values = _outputs(exchange, running, places, len(changes))
-        if time.monotonic() > warm:
-            spent.append((_cpu(psutil.Process(running.pid)) - before, time.monotonic() - begun))
-        else:
-            held = values if seen is None else [exchange.registry.decode(value)[1] for value in values]
-            _require_same(zip(held, seen if seen is not None else [value for _, value in changes], strict=True))
-            warm = max(warm, time.monotonic())
-    return _medians(spent)
+        return values, (_cpu(process) - before, time.monotonic() - begun)
+
+    warm = time.monotonic() + _WARM_UP_SECONDS
+    values, _ = put_through()
+    if running.copies:
+        _require_same(zip(values, (value for _, value in changes), strict=True))
+    else:
+        _require_same(zip((exchange.registry.decode(value)[1] for value in values), seen, strict=True))
+    while time.monotonic() < warm:
+        put_through()
+    return _medians([put_through()[1] for _ in range(_ROUNDS)])
 
 
 def _outputs(exchange: Exchange, running: Running, places: dict[str, int], count: int) -> list[bytes]:

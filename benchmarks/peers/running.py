@@ -32,6 +32,8 @@ class Running:
     pid: int
     input: str
     outputs: Sequence[str]
+    copies: bool
+    """Whether it hands on what it reads, and does not project it."""
     require_well: Callable[[], None]
     """Raises AssertionError when it is not at work any more."""
 
@@ -68,7 +70,7 @@ def mirrored(exchange: Exchange, told: Mapping[str, Any], copies: int = 1) -> It
             }
             connect.start(name, config)
         outputs = [f"{name}.{changes}" for name in names]
-        yield Running(connect.pid, changes, outputs, lambda: connect.require_running(*names))
+        yield Running(connect.pid, changes, outputs, True, lambda: connect.require_running(*names))
         for name in names:
             connect.end(name)
     exchange.admin().delete_topics([changes, *outputs])
@@ -114,7 +116,7 @@ def connectors(exchange: Exchange, server: Server, count: int) -> Iterator[Runni
         outputs = [f"{name}.{schema}.{table}" for name in names]
         ensure_topics(exchange.admin(), [Topic(output) for output in outputs], 1)
         _await_slots(server, names)
-        yield Running(connect.pid, "", outputs, lambda: connect.require_running(*names))
+        yield Running(connect.pid, "", outputs, False, lambda: connect.require_running(*names))
         for name in names:
             connect.end(name)
     with server.connect(OWNER) as source:
@@ -176,7 +178,7 @@ def _application(command: Callable[[Exchange, Mapping[str, Any], Path], list[str
                     raise AssertionError(f"the peer ended: {log.read_text()[-3_000:]}")
 
             try:
-                yield Running(process.pid, changes, [share], require_well)
+                yield Running(process.pid, changes, [share], False, require_well)
             finally:
                 process.terminate()
                 try:
