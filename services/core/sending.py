@@ -108,6 +108,21 @@ def secret_of(settings: Settings, subscription: uuid.UUID) -> str:
     return "whsec_" + base64.b64encode(hmac.new(key, subscription.bytes, hashlib.sha256).digest()).decode()
 
 
+def letter_to(
+    subscription: Subscribed, settings: Settings, *, letter_id: str, subject: str, text: str, body: bytes
+) -> Letter:
+    """A letter to where a subscription says."""
+    return Letter(
+        id=letter_id,
+        kind=subscription.kind,
+        target=subscription.target,
+        subject=" ".join(subject.split()),
+        text=text,
+        body=body,
+        secret=secret_of(settings, subscription.id) if subscription.kind == "webhook" else "",
+    )
+
+
 def signature(secret: str, letter_id: str, timestamp: int, body: bytes) -> str:
     """The `webhook-signature` of a post."""
     signed = f"{letter_id}.{timestamp}.".encode() + body

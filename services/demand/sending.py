@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
-from services.core.sending import Letter, Sender, secret_of
+from services.core.sending import Letter, Sender, letter_to
 from services.core.settings import Settings
 from services.demand import demand_store as store
 from services.demand import noticing
@@ -29,12 +29,11 @@ def letter_of(notice: store.Notice, subscription: store.Subscription, settings: 
         "department": notice.department, "words": {"en": str(words), "zh": words.zh},
         "facts": notice.facts, "created_at": notice.created_at.isoformat(),
     }  # fmt: skip
-    return Letter(
-        id=f"notice_{notice.id}_{subscription.id.hex[:8]}",
-        kind=subscription.kind,
-        target=subscription.target,
-        subject=" ".join(words.zh.split()),
+    return letter_to(
+        subscription,
+        settings,
+        letter_id=f"notice_{notice.id}_{subscription.id.hex[:8]}",
+        subject=words.zh,
         text=f"{words.zh}\n{words}\n",
         body=json.dumps(told, ensure_ascii=False).encode(),
-        secret=secret_of(settings, subscription.id) if subscription.kind == "webhook" else "",
     )

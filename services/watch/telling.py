@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.core.calendar import PLACE
-from services.core.sending import Letter, Sender, secret_of
+from services.core.sending import Letter, Sender, letter_to
 from services.core.settings import Settings
 from services.core.words import Words
 from services.watch import summary
@@ -82,14 +82,13 @@ def letter_of(dispatch: Dispatch, subscription: Subscription, settings: Settings
         "id": dispatch.id, "kind": dispatch.kind, "words": {"en": str(subject), "zh": subject.zh},
         "created_at": dispatch.created_at.isoformat(), **dispatch.told,
     }  # fmt: skip
-    return Letter(
-        id=f"watch_{dispatch.id}",
-        kind=subscription.kind,
-        target=subscription.target,
-        subject=" ".join(subject.zh.split()),
+    return letter_to(
+        subscription,
+        settings,
+        letter_id=f"watch_{dispatch.id}",
+        subject=subject.zh,
         text=f"{text.zh}\n\n{text}\n",
         body=json.dumps(told, ensure_ascii=False).encode(),
-        secret=secret_of(settings, subscription.id) if subscription.kind == "webhook" else "",
     )
 
 
