@@ -74,7 +74,7 @@ def main() -> None:
     telemetry.start("console", here.log_level)
     app, accounts, feed = make_app(here)
     accounts.plant(here.secret("console_admin_password"))
-    serve(Front(app, feed.start), here, grace_seconds=_GRACE_SECONDS)
+    serve(Front(app, feed.following), here, grace_seconds=_GRACE_SECONDS)
 
 
 if __name__ == "__main__":

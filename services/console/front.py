@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -34,19 +35,21 @@ _OWN_BYTES = 64 * 1024
 class Front:
     """Adds what every answer says, and takes no larger request for the console's own API than a form is.
 
-    `begin` is told the loop in which all of it runs, when that begins.
+    `beside` is entered with the loop in which all of it runs, for as long as that is served.
     """
 
     def __init__(
         self,
         app: Callable[[Scope, Receive, Send], Awaitable[None]],
-        begin: Callable[[asyncio.AbstractEventLoop], None] = lambda _: None,
+        beside: Callable[[asyncio.AbstractEventLoop], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
-        self._app, self._begin = app, begin
+        self._app, self._beside = app, beside
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            self._begin(asyncio.get_running_loop())
+            with self._beside(asyncio.get_running_loop()):
+                await self._app(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

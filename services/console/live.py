@@ -13,7 +13,8 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -154,10 +155,16 @@ class Feed:
             Codec(registry, _RESOURCES).decode,
         )
         self.failure: str | None = "starting"
+        self._stopping = threading.Event()
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin, beside whatever the loop does."""
+    @contextmanager
+    def following(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Read as long as this is entered, beside whatever the loop does."""
         threading.Thread(target=self._run, args=(loop,), name="live", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
 
     def why_not_ready(self) -> str | None:
         """Why nothing is told just now; None when it is."""
@@ -165,7 +172,7 @@ class Feed:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         known = False
-        while True:
+        while not self._stopping.is_set():
             try:
                 if not known:
                     self._resources.start()
@@ -174,7 +181,8 @@ class Feed:
             except (KafkaException, RegistryUnavailable) as error:
                 self.failure = f"live: {error}"
                 log.warning("what happens cannot be told just now", reason=str(error))
-                time.sleep(_TICK_SECONDS)
+                self._stopping.wait(_TICK_SECONDS)
+        self._resources.stop()
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
         source = consumer(self._settings, "console", "console.live")
@@ -183,7 +191,7 @@ class Feed:
             self.failure = None
             delivered: dict[str, Delivered] = {}
             due = time.monotonic() + _TICK_SECONDS
-            while True:
+            while not self._stopping.is_set():
                 for message in source.consume(500, 0.05):
                     self._take(message, delivered, loop)
                 if time.monotonic() >= due:

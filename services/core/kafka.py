@@ -5,6 +5,7 @@ Every process logs in as its own SCRAM user and may do only what its ACLs say. C
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,6 +28,8 @@ from confluent_kafka.admin import (
 from services.core.settings import Settings
 
 log = structlog.get_logger()
+# what librdkafka says comes with the rest of a process's log, and not past it
+_librdkafka = logging.getLogger("librdkafka")
 
 HOUR_MS = 3_600_000
 SCRAM_ITERATIONS = 8_192
@@ -71,7 +74,7 @@ def client_config(settings: Settings, user: str, **more: Any) -> dict[str, Any]:
 
 
 def admin_client(settings: Settings, user: str) -> AdminClient:
-    return AdminClient(client_config(settings, user))
+    return AdminClient(client_config(settings, user), logger=_librdkafka)
 
 
 def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer:
@@ -83,7 +86,7 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
         "auto_offset_reset": "earliest",
         "enable_partition_eof": False,
     }
-    return Consumer(client_config(settings, user, **(defaults | more)))
+    return Consumer(client_config(settings, user, **(defaults | more)), logger=_librdkafka)
 
 
 def state_consumer(settings: Settings, user: str, group: str, wait_ms: int = 50, **more: Any) -> Consumer:
@@ -97,7 +100,7 @@ def state_consumer(settings: Settings, user: str, group: str, wait_ms: int = 50,
 def producer(settings: Settings, user: str, **more: Any) -> Producer:
     """A producer whose records are placed as Kafka's Java clients would place them."""
     defaults = {"enable_idempotence": True, "linger_ms": 0, "partitioner": "murmur2_random", "compression_type": "lz4"}
-    return Producer(client_config(settings, user, **(defaults | more)))
+    return Producer(client_config(settings, user, **(defaults | more)), logger=_librdkafka)
 
 
 class OffsetSender:

@@ -32,7 +32,7 @@ class Consoles:
 
     def with_settings(self, **changed: Any) -> Running:
         app, _, feed = make_app(self._exchange.settings.model_copy(update=changed))
-        running = Running(Front(app, feed.start))
+        running = Running(Front(app, feed.following))
         self._running.append(running)
         return running
 
