@@ -29,8 +29,9 @@ from services.core.avro import Codec
 from services.core.kafka import Topic, client_config, ensure_topics
 from services.sync.projection.plan import compile_plan
 from services.sync.sink import BATCH
-from services.sync.table.copying import HEADER, TRAILER, compile_key, compile_value, offset_field, row_head
+from services.sync.table.copying import COPY
 from services.sync.table.layout import OFFSET, Layout, layout, row_schema
+from services.sync.table.postgres import type_of
 
 _SEED = 809
 _SECRET = "bench_dsn"
@@ -246,14 +247,15 @@ def _grant(topic: str) -> dict[str, Any]:
 
 def _ready(topic: str, records: list[tuple[bytes, bytes]]) -> tuple[Layout, list[bytes]]:
     key_schema, value_schema = _schemas(topic)
-    shape = layout(key_schema, row_schema(value_schema), _grant(topic))
-    read_key, read_value, head = compile_key(key_schema, shape), compile_value(value_schema, shape), row_head(shape)
+    shape = layout(key_schema, row_schema(value_schema), _grant(topic), type_of)
+    read_key, read_value = COPY.compile_key(key_schema, shape), COPY.compile_value(value_schema, shape)
+    head = COPY.row_head(shape)
     batches = []
     for first in range(0, len(records), BATCH):
-        parts = [HEADER]
+        parts = [COPY.header]
         for number, (key, value) in enumerate(records[first : first + BATCH], first):
-            parts += (head, read_key(key), read_value(value)[1] or b"", offset_field(number))
-        batches.append(b"".join([*parts, TRAILER]))
+            parts += (head, read_key(key), read_value(value)[1] or b"", COPY.end(number))
+        batches.append(b"".join([*parts, COPY.trailer]))
     return shape, batches
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from cli.exchange import Exchange
 from infra.embedded import web
 from infra.embedded.toolchain import tools_folder
 from tests.conftest import ROOT
+from tests.debian import program
 from tests.road.console.conftest import OWN_PASSWORD, Reception
 
 OUTPUT = Path(os.environ.get("TONGSHU_TEST_OUTPUT") or ROOT / ".screenshots")
@@ -30,7 +29,6 @@ _FLAGS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--force-color-profile=srgb", "--font-render-hinting=none",
 )  # fmt: skip
-_INSTALL_SECONDS = 240
 # what a page shows comes from services that share a small machine with all else
 expect.set_options(timeout=20_000)
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -84,26 +82,11 @@ class Seat:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Chromium of this machine, or of Debian where root may install it. Without it, tests say so."""
-    program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None) or _installed()
     flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        browser = playwright.chromium.launch(executable_path=program("chromium", *_PROGRAMS), args=flags)
         yield browser
         browser.close()
-
-
-def _installed() -> str:
-    apt = shutil.which("apt-get")
-    if apt is not None and os.geteuid() == 0:
-        subprocess.run([apt, "update", "-qq"], check=False, capture_output=True, timeout=_INSTALL_SECONDS)
-        words = [apt, "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-        subprocess.run(words, check=False, capture_output=True, timeout=_INSTALL_SECONDS)
-    found = shutil.which("chromium")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI runs the tests in a browser, and there is no Chromium and no way to install it")
-        pytest.skip("there is no Chromium here, and it cannot be installed (Debian: apt-get install chromium)")
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""The table exchange against a plain model, on a real Postgres: whatever happens in between, the table is the model."""
+"""The table exchange against a plain model, on real databases: whatever happens in between, the table is the model."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,24 +12,95 @@ from typing import Any
 
 import fastavro
 import psycopg
+import pymysql
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 from psycopg.rows import dict_row
+from pymysql.cursors import DictCursor
 
 from infra.embedded.scratch import scratch_postgres
 from services.core.avro import NotAvro
 from services.sync.sink import Moved, Placed, Refused
-from services.sync.table.copying import NULL, compile_key, compile_value, numeric
-from services.sync.table.layout import layout, row_schema
-from services.sync.table.postgres import Database
+from services.sync.table import mysql, postgres
+from services.sync.table.copying import COPY, NULL, field, numeric
+from services.sync.table.database import Database
+from services.sync.table.layout import Kind, Types, layout, row_schema
+from services.sync.table.loading import LOAD
 from services.sync.table.receipts import Receipt
+from services.sync.table.walking import Form
+from tests.mariadb import ScratchMariadb
 from tests.property.share_topic import ITEMS, KEY, Ids, Topic, at_micros, keys, rows, value_schema
 
 
-class RefusedByCheck(Exception):
-    """The table's own constraint said no."""
+class RefusedByTable(Exception):
+    """The table's own constraint or trigger said no."""
+
+
+class OnPostgres:
+    """A department's Postgres, as its owner sees it."""
+
+    schema, store, refusal = "public", postgres.Postgres, "23514"
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._admin = psycopg.connect(dsn, autocommit=True, row_factory=dict_row)
+
+    def run(self, statement: str) -> list[dict[str, Any]]:
+        """Run it; where there is no such table or column, nothing is done."""
+        try:
+            done = self._admin.execute(statement.encode())
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            return []
+        return done.fetchall() if done.description else []
+
+    def refuse(self, table: str) -> None:
+        self.run(f"alter table {table} add constraint no check (false) not valid")
+
+    def allow(self, table: str) -> None:
+        self.run(f"alter table {table} drop constraint if exists no")
+
+    def close(self) -> None:
+        self._admin.close()
+
+
+class OnMariadb:
+    """A department's MariaDB, as its owner sees it."""
+
+    schema, store, refusal = "received", mysql.MySql, "1644"
+
+    def __init__(self, server: ScratchMariadb) -> None:
+        self.dsn = server.dsn
+        self._admin = server.connect(database=self.schema, cursorclass=DictCursor)
+
+    def run(self, statement: str) -> list[dict[str, Any]]:
+        with self._admin.cursor() as cursor:
+            try:
+                cursor.execute(statement)
+            except pymysql.Error as error:
+                if error.args[0] not in (1054, 1091, 1146):
+                    raise
+                return []
+            return [{name: _aware(value) for name, value in row.items()} for row in cursor.fetchall()]
+
+    def refuse(self, table: str) -> None:
+        for event in ("insert", "update", "delete"):
+            no = "signal sqlstate '45000' set message_text = '甲'"
+            self.run(f"create trigger no_{event}_{table} before {event} on {table} for each row {no}")
+
+    def allow(self, table: str) -> None:
+        for event in ("insert", "update", "delete"):
+            self.run(f"drop trigger if exists no_{event}_{table}")
+
+    def close(self) -> None:
+        self._admin.close()
+
+
+Server = OnPostgres | OnMariadb
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
 
 
 class Told:
@@ -47,30 +119,22 @@ class Told:
 class Bench:
     """A grant whose topic goes into a table, driven as the sink drives a store."""
 
-    def __init__(self, dsn: str) -> None:
-        self.dsn, self.topic, self.told = dsn, Topic(), Told()
+    def __init__(self, server: Server) -> None:
+        self.server, self.topic, self.told = server, Topic(), Told()
         self.table = f"t{uuid.uuid4().hex[:10]}"
         self.grant = {
             "id": uuid.uuid4().hex[:12], "thread": "t", "resource": "r", "department": "d", "topic": "share.d.g",
             "items": [{"name": name, "mask": None} for name in ITEMS],
-            "table_target": {"dsn_secret": "d_dsn", "schema": "public", "table": self.table},
+            "table_target": {"dsn_secret": "d_dsn", "schema": server.schema, "table": self.table},
         }  # fmt: skip
-        self.admin = psycopg.connect(dsn, autocommit=True)
         self.shown: dict[str, int] = {}
         self.fill = 0
         self.restart()
 
     def restart(self) -> None:
-        self.store = Database("d_dsn", self.dsn, self.topic.registry, self.told, timedelta(days=7))  # type: ignore[arg-type]
+        made: Any = self.server.store
+        self.store: Database = made("d_dsn", self.server.dsn, self.topic.registry, self.told, timedelta(days=7))
         self.placed: Placed | None = None
-
-    def run(self, statement: str) -> None:
-        try:
-            self.admin.execute(sql.SQL(statement).format(sql.Identifier(self.table)))  # type: ignore[arg-type]
-        except psycopg.errors.UndefinedTable:
-            return
-        except psycopg.errors.UndefinedColumn:
-            return
 
     def apply(self, most: int, *, twice: bool = False) -> bool:
         """One batch of at most `most` records; whether it is at the end."""
@@ -94,8 +158,8 @@ class Bench:
         except Refused as refused:
             self.placed = None
             assert "甲" not in str(refused)
-            if "23514" in str(refused):
-                raise RefusedByCheck from refused
+            if self.server.refusal in str(refused):
+                raise RefusedByTable from refused
             assert "gone" in str(refused)  # what the table lacks is mended at the next place
         return False
 
@@ -105,11 +169,8 @@ class Bench:
             self.shown = {}
             self.fill = self.grant.get("fill", 0) if self.placed is not None else self.fill
             return
-        query = sql.SQL("select id, greatest(tongshu_offset, -tongshu_offset - 1) from {}")
-        try:
-            now = dict(self.admin.execute(query.format(sql.Identifier(self.table))).fetchall())
-        except psycopg.errors.UndefinedTable:
-            now = {}
+        query = f"select id, greatest(tongshu_offset, -tongshu_offset - 1) as at from {self.table}"
+        now = {row["id"]: row["at"] for row in self.server.run(query)}
         assert all(now[key] >= offset for key, offset in self.shown.items() if key in now)
         self.shown = now
 
@@ -123,15 +184,28 @@ class Bench:
 
     def held(self) -> dict[str, dict[str, Any]]:
         """The rows by key; a column that no record has brought yet shows nothing."""
-        with self.admin.cursor(row_factory=dict_row) as cursor:
-            found = cursor.execute(sql.SQL("select * from {}").format(sql.Identifier(self.table))).fetchall()
+        found = self.server.run(f"select * from {self.table}")
         return {row["id"]: {name: row.get(name) for name in self.topic.items} for row in found}
 
 
 @pytest.fixture(scope="module")
-def dsn() -> Iterator[str]:
+def on_postgres() -> Iterator[OnPostgres]:
     with scratch_postgres("department", max_connections="500") as engine:
-        yield engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        server = OnPostgres(engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+        yield server
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def on_mariadb() -> Iterator[OnMariadb]:
+    scratch = ScratchMariadb(OnMariadb.schema)
+    try:
+        scratch.start()
+        server = OnMariadb(scratch)
+        yield server
+        server.close()
+    finally:
+        scratch.remove()
 
 
 steps = st.lists(
@@ -152,6 +226,11 @@ NOTHING: dict[str, Any] = {name: None for name in ITEMS if name != "id"}
 GONE = [("put", "甲", NOTHING), ("put", "乙", NOTHING), ("apply", 9, False), ("delete", "甲")]
 
 
+def holds_in_mysql(script: list[tuple[Any, ...]]) -> bool:
+    """Whether MySQL can hold all numbers: it knows no infinity."""
+    return not any(step[0] == "put" and math.isinf(step[2]["rate"] or 0) for step in script)
+
+
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 @example([*GONE, ("away",)])
@@ -159,9 +238,25 @@ GONE = [("put", "甲", NOTHING), ("put", "乙", NOTHING), ("apply", 9, False), (
 @example([*GONE, ("apply", 9, False), ("column",), ("put", "丙", NOTHING), ("apply", 1, True), ("restart",)])
 @example([("put", "甲", {**NOTHING, "age": age}) for age in range(9)] + [("apply", 9, False), ("column",)])
 @example([("put", "甲", {**NOTHING, "name": "a"}), ("apply", 9, False), ("column",), ("compact",)])
-def test_the_table_is_what_the_topic_says_whatever_happens_in_between(dsn: str, script: list[tuple[Any, ...]]) -> None:
-    bench = Bench(dsn)
-    topic = bench.topic
+def test_the_table_is_what_the_topic_says_whatever_happens_in_between(
+    on_postgres: OnPostgres, script: list[tuple[Any, ...]]
+) -> None:
+    follow(script, Bench(on_postgres))
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps.filter(holds_in_mysql))
+@example([*GONE, ("away",)])
+@example([*GONE, ("refill",)])
+@example([*GONE, ("apply", 9, False), ("column",), ("put", "丙", NOTHING), ("apply", 1, True), ("restart",)])
+@example([("put", "甲", {**NOTHING, "name": name}) for name in ("a", "A", "a ", "á")] + [("apply", 1, False)] * 3)
+def test_a_table_on_mysql_is_what_the_topic_says_too(on_mariadb: OnMariadb, script: list[tuple[Any, ...]]) -> None:
+    follow(script, Bench(on_mariadb))
+
+
+def follow(script: list[tuple[Any, ...]], bench: Bench) -> None:
+    """Do what the script says; in the end the table is what the topic says."""
+    topic, server = bench.topic, bench.server
     try:
         for step in script:
             match step:
@@ -178,14 +273,14 @@ def test_the_table_is_what_the_topic_says_whatever_happens_in_between(dsn: str, 
                 case ("restart",):
                     bench.restart()
                 case ("column",):
-                    bench.run("alter table {} drop column name")
+                    server.run(f"alter table {bench.table} drop column name")
                 case ("dropped",):
-                    bench.run("drop table {}")
+                    server.run(f"drop table {bench.table}")
                 case ("refused",):
-                    bench.run("alter table {} add constraint no check (false) not valid")
-                    with contextlib.suppress(RefusedByCheck):
+                    server.refuse(bench.table)
+                    with contextlib.suppress(RefusedByTable):
                         bench.apply(3)
-                    bench.run("alter table {} drop constraint if exists no")
+                    server.allow(bench.table)
                 case ("compact",):
                     topic.compact(bench.placed.next[0] if bench.placed else 0)
                 case ("gains",):
@@ -195,8 +290,8 @@ def test_the_table_is_what_the_topic_says_whatever_happens_in_between(dsn: str, 
                 case ("away",):
                     # longer than tombstones are kept: they are gone before the table has seen them
                     topic.compact(topic.end)
-                    seen = "update tongshu_offsets set seen = now() - interval '8 days' where table_name"
-                    bench.run(f"{seen} = '{bench.table}'")
+                    seen = "update tongshu_offsets set seen = now() - interval '8' day where table_name"
+                    server.run(f"{seen} = '{bench.table}'")
                     bench.placed = None
             bench.require_forward()
         bench.finish()
@@ -206,7 +301,6 @@ def test_the_table_is_what_the_topic_says_whatever_happens_in_between(dsn: str, 
             assert bench.held() == wanted
     finally:
         bench.store.close()
-        bench.admin.close()
 
 
 def refill(bench: Bench) -> None:
@@ -220,6 +314,23 @@ def refill(bench: Bench) -> None:
     bench.placed = None
 
 
+@given(rows)
+def test_a_value_read_from_any_table_is_written_as_postgres_would_copy_it(row: dict[str, Any]) -> None:
+    kinds = {
+        "name": Kind("string"), "age": Kind("long"), "paid": Kind("decimal", 18, 2), "rate": Kind("double"),
+        "alive": Kind("boolean"), "born": Kind("date"), "seen": Kind("timestamp"),
+    }  # fmt: skip
+    schema = value_schema(list(ITEMS))
+    shape = layout(KEY, row_schema(schema), {"items": [{"name": "id", "mask": None}]}, postgres.type_of)
+    registry = Ids()
+    change = {
+        "op": "c", "row": {"id": "甲", **row}, "grant": "g", "contract_version": "1",
+        "source": {"system": "s", "position": "0", "committed_at": at_micros(0)},
+    }  # fmt: skip
+    _, copied, _ = COPY.compile_value(schema, shape)(registry.encode(registry.keep(schema), change))
+    assert copied == b"".join(field(kinds[column.name], row[column.name]) for column in shape.others)
+
+
 @given(st.decimals(-(10**30), 10**30, places=4, allow_nan=False))
 def test_a_decimal_is_the_same_number_in_postgres_s_form(value: Decimal) -> None:
     unscaled = int(value.scaleb(4).to_integral_value())
@@ -230,11 +341,21 @@ def test_a_decimal_is_the_same_number_in_postgres_s_form(value: Decimal) -> None
     assert bytes(with_psycopg or b"")[:6] == field[4:10] and bytes(with_psycopg or b"")[8:] == field[12:]
 
 
-@given(rows, st.sampled_from(["c", "u", "r"]), st.integers(0, 2**50))
-def test_a_record_that_is_cut_or_too_long_is_never_taken_for_one(row: dict[str, Any], op: str, at: int) -> None:
+FORMS: dict[str, tuple[Form, Types]] = {
+    "COPY": (COPY, postgres.type_of),
+    "LOAD DATA": (LOAD, lambda kind: mysql.type_of(kind, "utf8mb4_nopad_bin")),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@given(row=rows, op=st.sampled_from(["c", "u", "r"]), at=st.integers(0, 2**50))
+def test_a_record_that_is_cut_or_too_long_is_never_taken_for_one(
+    name: str, row: dict[str, Any], op: str, at: int
+) -> None:
+    form, types = FORMS[name]
     items = list(ITEMS)
     schema, grant = value_schema(items), {"items": [{"name": name, "mask": None} for name in items]}
-    shape = layout(KEY, row_schema(schema), grant)
+    shape = layout(KEY, row_schema(schema), grant, types)
     registry = Ids()
     change = {
         "op": op,
@@ -244,22 +365,23 @@ def test_a_record_that_is_cut_or_too_long_is_never_taken_for_one(row: dict[str, 
         "contract_version": "1",
     }  # fmt: skip
     data = registry.encode(registry.keep(schema), change)
-    read = compile_value(schema, shape)
+    read = form.compile_value(schema, shape)
     assert read(data)[0] == op.encode() and read(data)[2] == at
     for wrong in (data[:-1], data + b"\x00"):
         with pytest.raises(NotAvro):
             read(wrong)
     with pytest.raises(NotAvro):
-        compile_key(KEY, shape)(registry.encode(registry.keep(KEY), {"id": "甲"})[:-1])
+        form.compile_key(KEY, shape)(registry.encode(registry.keep(KEY), {"id": "甲"})[:-1])
 
 
 def test_nothing_is_null_but_what_is_missing() -> None:
     schema = value_schema(["id", "name"])
-    shape = layout(KEY, row_schema(schema), {"items": [{"name": "id", "mask": None}, {"name": "name", "mask": None}]})
+    grant = {"items": [{"name": "id", "mask": None}, {"name": "name", "mask": None}]}
+    shape = layout(KEY, row_schema(schema), grant, postgres.type_of)
     registry = Ids()
     change: dict[str, Any] = {
         "op": "c", "row": {"id": "甲", "name": None}, "grant": "g", "contract_version": "1",
         "source": {"system": "s", "position": "0", "committed_at": datetime(2026, 1, 1, tzinfo=UTC)},
     }  # fmt: skip
     encoded = registry.encode(registry.keep(schema), change)
-    assert fastavro.parse_schema(schema) and compile_value(schema, shape)(encoded)[1] == NULL
+    assert fastavro.parse_schema(schema) and COPY.compile_value(schema, shape)(encoded)[1] == NULL

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import structlog
 from confluent_kafka import KafkaException, TopicPartition
 from sqlalchemy import func, select
@@ -26,8 +25,9 @@ from services.core.kafka import StateView, consumer, read_to_end, state_consumer
 from services.core.settings import SecretMissing, Settings
 from services.sync import reconcile, replaying, store
 from services.sync.events import Publisher
-from services.sync.reconcile.sides import ChangeTopic, Digests, ShareTopic, Table
+from services.sync.reconcile.sides import ChangeTopic, Digests, ShareTopic
 from services.sync.reconcile.states import Difference, Range, Row, Rows, compare, range_of
+from services.sync.reconcile.tables import NotReadable, Table, table_of
 from services.sync.relay.inspection import BY, Inspection
 from services.sync.relay.routes import Route, build
 from services.sync.relay.worker import GROUP
@@ -174,8 +174,9 @@ class Reconciler(threading.Thread):
                     self._end(one.id)
             else:
                 self._tell(one.id, found, "equal", "reconciled", ended=True)
-        except (NotComparable, NotAvro, SecretMissing, psycopg.Error) as why:
-            reason = str(why) if isinstance(why, NotComparable) else f"the table cannot be read: {type(why).__name__}"
+        except (NotComparable, NotAvro, SecretMissing, NotReadable) as why:
+            told = isinstance(why, NotComparable | NotReadable)
+            reason = str(why) if told else f"the table cannot be read: {type(why).__name__}"
             self._fail(one.id, reason)
 
     def _tell(self, name: str, found: Compared, state: str, event: str, *, ended: bool = False) -> None:
@@ -210,7 +211,7 @@ class Reconciler(threading.Thread):
     # -- comparing ---------------------------------------------------------------------------------------------------
 
     def _compare(self, grant_id: str) -> Compared:
-        """Raises NotComparable, KafkaException, RegistryUnavailable, psycopg.Error."""
+        """Raises NotComparable, KafkaException, RegistryUnavailable, NotReadable."""
         route = self._route(grant_id)
         found, passes, number = Compared(), 1, 0
         while number < passes:
@@ -251,7 +252,7 @@ class Reconciler(threading.Thread):
             table = None
             if "table" in grant["channels"] and grant["table_target"]:
                 dsn = self._settings.connection_string(grant["table_target"]["dsn_secret"])
-                table = Table(dsn, grant, digests, wanted)
+                table = table_of(dsn, grant, digests, wanted)
             yield source, topic, table
 
     def _end_offsets(self, positions: Mapping[tuple[str, int], int]) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""The sides of a reconciliation: the source by its change topic, the share topic, and the department's table.
+"""The sides of a reconciliation that are topics: the source by its change topic, and the share topic.
 
 The source itself is not touched. Its state is what its compacted change topic says, projected for the grant as the
 relay would for a grant that is new. All sides are read as the fields of a binary COPY row, so that the same row has the
@@ -8,16 +8,13 @@ same bytes everywhere.
 from __future__ import annotations
 
 import hmac
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-import psycopg
 from confluent_kafka import Consumer, TopicPartition
-from psycopg import sql
 
 from services.core.avro import NotAvro, Registry, UnknownSchema, wire_schema_id
 from services.core.kafka import read_to_end, state_consumer
@@ -33,16 +30,16 @@ from services.sync.relay.inspection import Inspection
 from services.sync.relay.manifest import key_digest
 from services.sync.relay.routes import Route
 from services.sync.relay.serving import records, serve
-from services.sync.table.copying import HEADER, Key, Value, compile_key, compile_value
+from services.sync.table.copying import COPY
 from services.sync.table.layout import Layout, layout, row_schema
+from services.sync.table.postgres import type_of
+from services.sync.table.walking import Key, Value
 
 State = Mapping[str, Any]
 Record = tuple[bytes, bytes | None]
 Wanted = Callable[[bytes], bool]
 _BATCH = 2_000
 _DIGEST_BYTES = 16
-_COUNT = struct.Struct(">h")
-_LENGTH = struct.Struct(">i")
 _REFUSED = (
     NotAnEnvelope, UnavailableValue, UnknownOperation, WrongType, MaskError, FilterError, KeyError, TypeError,
     ValueError, OverflowError, NotAvro, UnknownSchema,
@@ -77,8 +74,8 @@ class Digests:
             key_schema = self._registry.schema(ids[0])
             subject = f"{self._grant['topic']}-value"
             value_schema = self._registry.schema(ids[1]) if ids[1] else self._registry.latest(subject) or {}
-            made = layout(key_schema, row_schema(value_schema), self._grant)
-            self._compiled[ids] = compile_key(key_schema, made), compile_value(value_schema, made)
+            made = layout(key_schema, row_schema(value_schema), self._grant, type_of)
+            self._compiled[ids] = COPY.compile_key(key_schema, made), COPY.compile_value(value_schema, made)
             if ids[1]:
                 self.layout = made
         return self._compiled[ids]
@@ -232,83 +229,3 @@ class ChangeTopic(Side):
             except native.Unsupported:
                 self._plans[schema_id] = served, None
         return self._plans[schema_id]
-
-
-class Table:
-    """The table of a department's database that a grant fills."""
-
-    def __init__(self, dsn: str, grant: State, digests: Digests, wanted: Wanted) -> None:
-        self.rows: dict[bytes, Row | None] = {}
-        self._dsn, self._grant, self._digests, self._wanted = dsn, grant, digests, wanted
-        target = grant["table_target"]
-        self._name = sql.Identifier(target["schema"], target["table"])
-        self._offsets = sql.Identifier(target["schema"], "tongshu_offsets")
-
-    def positions(self) -> dict[int, int]:
-        """How far the share topic is written to the table, by partition. Raises psycopg.Error."""
-        query = sql.SQL("select partition, next from {} where grant_id = %s").format(self._offsets)
-        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
-            return dict(connection.execute(query, (self._grant["id"],)).fetchall())
-
-    def read(self) -> None:
-        """Take in all rows of now, in one snapshot. Raises psycopg.Error."""
-        self.rows = {}
-        for key, row, _ in self._read():
-            digest = self._digests.of(key)
-            if self._wanted(digest):
-                self.rows[digest] = Row(self._digests.of(row), digest)
-
-    def remove(self, keys: frozenset[bytes]) -> int:
-        """Delete rows that the topic knows nothing of; one that was written again meanwhile has another place."""
-        places = [at for key, _, at in self._read() if self._digests.of(key) in keys]
-        statement = sql.SQL("delete from {} where ctid = any(%s::tid[])").format(self._name)
-        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
-            return connection.execute(statement, (places,)).rowcount
-
-    def _read(self) -> Iterator[tuple[bytes, bytes, str]]:
-        """Of each row the fields of its key, its other fields, and its place in the table."""
-        shape = self._digests.layout
-        if shape is None:
-            return  # nothing was delivered yet, so there is no table
-        columns = sql.SQL(", ").join(
-            [*(sql.Identifier(column.name) for column in shape.columns), sql.SQL("ctid::text")]
-        )
-        statement = sql.SQL("copy (select {} from {}) to stdout (format binary)").format(columns, self._name)
-        with psycopg.connect(self._dsn, connect_timeout=5) as connection:
-            connection.execute("set timezone to 'UTC'")
-            with connection.cursor().copy(statement) as copy:
-                rest = b""
-                begun = False
-                for block in copy:
-                    rest += bytes(block)
-                    at = 0
-                    if not begun:
-                        if len(rest) < len(HEADER):
-                            continue
-                        at, begun = len(HEADER), True
-                    at, rows = _rows(rest, at, len(shape.key))
-                    yield from rows
-                    rest = rest[at:]
-
-
-def _rows(data: bytes, at: int, keys: int) -> tuple[int, list[tuple[bytes, bytes, str]]]:
-    """The whole rows of a binary COPY in `data` from `at` on, and where they end."""
-    found: list[tuple[bytes, bytes, str]] = []
-    while len(data) >= at + _COUNT.size:
-        (count,) = _COUNT.unpack_from(data, at)
-        if count < 0:
-            return len(data), found
-        place, places = at + _COUNT.size, []
-        for _ in range(count):
-            if len(data) < place + _LENGTH.size:
-                return at, found
-            (length,) = _LENGTH.unpack_from(data, place)
-            places.append(place)
-            place += _LENGTH.size + max(length, 0)
-        if len(data) < place:
-            return at, found
-        places.append(place)
-        ctid = data[places[-2] + _LENGTH.size : place].decode()
-        found.append((data[places[0] : places[keys]], data[places[keys] : places[-2]], ctid))
-        at = place
-    return at, found

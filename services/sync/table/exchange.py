@@ -13,7 +13,8 @@ from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import SecretMissing, Settings
 from services.sync.sink import Sink, Standing, Store, grants_by_store
-from services.sync.table.postgres import Database
+from services.sync.table.mysql import MySql
+from services.sync.table.postgres import Postgres
 from services.sync.table.receipts import Receipts
 
 log = structlog.get_logger()
@@ -109,4 +110,4 @@ class TableExchange:
 
 Make = Callable[[str, str, Registry, Receipts, timedelta], Store]
 
-STORES: dict[str, Make] = {"postgresql://": Database, "postgres://": Database}
+STORES: dict[str, Make] = {"postgresql://": Postgres, "postgres://": Postgres, "mysql://": MySql}

@@ -6,7 +6,7 @@ pseudonym in the key has a column of its own beside the item's, which shows what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +22,27 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What a column holds: string, long, double, boolean, date, timestamp, or decimal with precision and scale."""
+
+    name: str
+    precision: int = 0
+    scale: int = 0
+    is_key: bool = False
+
+
+Types = Callable[[Kind], str]
+"""What a database calls the type of such columns. Raises Unfit for what it has none for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column: the field of the record it holds, its Avro type, and its type in the department's database."""
 
     name: str
     field: str
-    kind: str
+    kind: Kind
     type: str
-    scale: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +65,17 @@ class Layout:
         ]
 
 
-def layout(key_schema: Mapping[str, Any], row_schema: Mapping[str, Any], grant: Mapping[str, Any]) -> Layout:
+def layout(
+    key_schema: Mapping[str, Any], row_schema: Mapping[str, Any], grant: Mapping[str, Any], types: Types
+) -> Layout:
     """The table of `grant`, whose topic has these schemas of key and row. Raises Unfit."""
     in_clear = {item["name"] for item in grant["items"] if item["mask"] is None}
     key = []
     for field in key_schema["fields"]:
         name = field["name"]
-        key.append(_column(name if name in in_clear else _KEY_PREFIX + name, field))
+        key.append(_column(name if name in in_clear else _KEY_PREFIX + name, field, types, is_key=True))
     taken = {column.name for column in key}
-    others = [_column(field["name"], field) for field in row_schema["fields"] if field["name"] not in taken]
+    others = [_column(field["name"], field, types) for field in row_schema["fields"] if field["name"] not in taken]
     if foreign := [column.name for column in others if column.name.startswith(RESERVED)]:
         raise Unfit(f"an item may not be called {foreign[0]!r}: names that begin with {RESERVED} are the exchange's")
     return Layout(tuple(key), tuple(others))
@@ -73,23 +88,26 @@ def row_schema(value_schema: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _column(name: str, field: Mapping[str, Any]) -> Column:
+def _column(name: str, field: Mapping[str, Any], types: Types, *, is_key: bool = False) -> Column:
     if len(name.encode()) > _LONGEST_NAME:
         raise Unfit(f"{name!r} is too long for the name of a column")
-    kind = field["type"]
-    if isinstance(kind, list):
-        kind = next(branch for branch in kind if branch != "null")
-    if isinstance(kind, str):
-        plain = {"string": "text", "long": "bigint", "double": "double precision", "boolean": "boolean"}
-        if kind in plain:
-            return Column(name, field["name"], kind, plain[kind])
-    else:
-        match kind.get("logicalType"):
-            case "date":
-                return Column(name, field["name"], "date", "date")
-            case "timestamp-micros":
-                return Column(name, field["name"], "timestamp", "timestamp with time zone")
-            case "decimal":
-                scale = kind.get("scale", 0)
-                return Column(name, field["name"], "decimal", f"numeric({kind['precision']},{scale})", scale)
-    raise Unfit(f"item {field['name']!r} has a type that no column can hold: {kind!r}")
+    avro = field["type"]
+    if isinstance(avro, list):
+        avro = next(branch for branch in avro if branch != "null")
+    kind = _kind(avro, is_key)
+    if kind is None:
+        raise Unfit(f"item {field['name']!r} has a type that no column can hold: {avro!r}")
+    return Column(name, field["name"], kind, types(kind))
+
+
+def _kind(avro: Any, is_key: bool) -> Kind | None:
+    if isinstance(avro, str):
+        return Kind(avro, is_key=is_key) if avro in ("string", "long", "double", "boolean") else None
+    match avro.get("logicalType"):
+        case "date":
+            return Kind("date", is_key=is_key)
+        case "timestamp-micros":
+            return Kind("timestamp", is_key=is_key)
+        case "decimal":
+            return Kind("decimal", avro["precision"], avro.get("scale", 0), is_key)
+    return None

@@ -12,14 +12,14 @@ from confluent_kafka import Producer
 
 from cli.exchange import Refused
 from services.core.kafka import client_config
-from tests.road.databases import OwnDatabase
+from tests.road.databases import OwnDatabase, OwnMariadb
 from tests.road.sync.test_table import COLUMNS, ROW
 from tests.road.town import OWNER, Table, Town, eventually
 
 
-@pytest.fixture(scope="module")
-def office(town: Town) -> Iterator[OwnDatabase]:
-    one = OwnDatabase(town.exchange.home.secrets, "reconciled")
+@pytest.fixture(scope="module", params=[OwnDatabase, OwnMariadb])
+def office(town: Town, request: pytest.FixtureRequest) -> Iterator[OwnDatabase | OwnMariadb]:
+    one: OwnDatabase | OwnMariadb = request.param(town.exchange.home.secrets, request.param.__name__.lower())
     yield one
     one.remove()
 
@@ -42,7 +42,7 @@ def events(town: Town, grant: dict[str, Any], kind: str) -> list[dict[str, Any]]
     return [one for one in found if one["subject"] == grant["id"] and one["type"] == f"cn.tongshu.sync.{kind}.v1"]
 
 
-def test_a_table_that_was_altered_by_hand_is_found_and_healed(town: Town, office: OwnDatabase) -> None:
+def test_a_table_that_was_altered_by_hand_is_found_and_healed(town: Town, office: OwnDatabase | OwnMariadb) -> None:
     others = [(f"k{n}", None, n, Decimal(n) / 4, n / 8, n % 2 == 0, date(1990, 1, 1 + n), datetime.now(UTC))
               for n in range(2, 22)]  # fmt: skip
     source = town.table(COLUMNS, rows=[ROW, *others])
