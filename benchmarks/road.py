@@ -47,11 +47,11 @@ def run(report: Report, exchange: Exchange, *, rate: float, seconds: float) -> N
     catalogue(exchange, server)
     running = open_grants(exchange)
     try:
-        _require_equal(exchange, server, running)
+        require_equal(exchange, server, running)
         _latency(report, exchange, server, running, rate=rate, seconds=seconds)
-        _require_equal(exchange, server, running)
+        require_equal(exchange, server, running)
         _throughput(report, exchange, server, running)
-        _require_equal(exchange, server, running)
+        require_equal(exchange, server, running)
     finally:
         for one in running:
             one.receiver.stop()
@@ -69,7 +69,7 @@ def resident_bytes(exchange: Exchange) -> int:
     return found
 
 
-def _require_equal(exchange: Exchange, server: Server, running: list[Running]) -> None:
+def require_equal(exchange: Exchange, server: Server, running: list[Running]) -> None:
     """No figure counts before its output is what the source says."""
     left = settle(exchange, server, running, patience_seconds=180)
     if left:
@@ -82,7 +82,7 @@ def _require_equal(exchange: Exchange, server: Server, running: list[Running]) -
 def _latency(
     report: Report, exchange: Exchange, server: Server, running: list[Running], *, rate: float, seconds: float
 ) -> None:
-    with _changing(server, rate) as done, _timed_at_debezium(exchange) as at_debezium:
+    with changing(server, rate) as done, _timed_at_debezium(exchange) as at_debezium:
         time.sleep(_WARM_UP_SECONDS)
         for one in running:
             one.update()
@@ -108,7 +108,7 @@ def _latency(
 
 
 @contextmanager
-def _changing(server: Server, rate: float) -> Iterator[Any]:
+def changing(server: Server, rate: float) -> Iterator[Any]:
     """A workload in a process of its own; gives a function that says how many changes it has made."""
     context = multiprocessing.get_context("spawn")
     stop, done = context.Event(), context.Value("q", 0)
@@ -187,7 +187,7 @@ def _throughput(report: Report, exchange: Exchange, server: Server, running: lis
     cpu, begun = sum(relay.cpu_times()[:2]), time.monotonic()
     changes = _burst(server)
     committed = time.monotonic()
-    _require_equal(exchange, server, running)
+    require_equal(exchange, server, running)
     elapsed, cpu = time.monotonic() - begun, sum(relay.cpu_times()[:2]) - cpu
     delivered = sum(len(one.received().records) for one in running) - sum(before)
     report.add("burst: changes", changes, "")

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchmarks import demands as demand_bench
 from benchmarks import road as road_bench
+from benchmarks import soak as soak_bench
 from benchmarks.report import Report
 from cli import up
 from cli.exchange import Exchange
@@ -127,6 +128,19 @@ def sync(
         os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
         with own_exchange() as (exchange, _):
             rows_bench.run(report, exchange, rounds=rounds)
+    finish(report, json)
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.5, max=10_000.0, help="How long changes are made.")] = 60,
+    rate: Annotated[float, typer.Option(min=1.0, max=5_000.0, help="Changes a second.")] = 200,
+    json: Json = None,
+) -> None:
+    """An hour of steady changes: whether any part's memory grows, and whether all that was delivered is right."""
+    report = Report("soak")
+    with own_exchange() as (exchange, _):
+        soak_bench.run(report, exchange, minutes=minutes, rate=rate)
     finish(report, json)
 
 
