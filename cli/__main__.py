@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -56,6 +57,8 @@ up.register(app)
 
 
 def main() -> None:
+    # what a client of the broker says of its connections is not for whoever sits at the terminal
+    logging.getLogger("librdkafka").addHandler(logging.NullHandler())
     try:
         app(prog_name="tongshu")
     except (HomeProblem, ToolchainProblem, PartProblem, up.NotUp, Refused) as problem:

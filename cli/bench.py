@@ -112,23 +112,26 @@ def sync(
     from benchmarks import table as table_bench
 
     report, parts = Report("sync"), set(only or Part)
-    if Part.ENGINES in parts:
-        engines_bench.run(report)
-    if Part.RELAY in parts:
-        with own_exchange() as (exchange, _):
-            sync_bench.relay(report, exchange, records)
-    if Part.LATENCY in parts:
-        with own_exchange() as (exchange, _):
-            road_bench.run(report, exchange, rate=1_000, seconds=30)
-    if Part.TABLE in parts:
-        with own_exchange() as (exchange, _):
-            table_bench.run(report, exchange, rows=records, rounds=rounds)
-    if Part.ROWS in parts:
-        # what is measured is the route, not where it says that it is enough
-        os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
-        with own_exchange() as (exchange, _):
-            rows_bench.run(report, exchange, rounds=rounds)
-    finish(report, json)
+    try:
+        if Part.ENGINES in parts:
+            engines_bench.run(report)
+        if Part.RELAY in parts:
+            with own_exchange() as (exchange, _):
+                sync_bench.relay(report, exchange, records)
+        if Part.LATENCY in parts:
+            with own_exchange() as (exchange, _):
+                road_bench.run(report, exchange, rate=1_000, seconds=30)
+        if Part.TABLE in parts:
+            with own_exchange() as (exchange, _):
+                table_bench.run(report, exchange, rows=records, rounds=rounds)
+        if Part.ROWS in parts:
+            # what is measured is the route, not where it says that it is enough
+            os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
+            with own_exchange() as (exchange, _):
+                rows_bench.run(report, exchange, rounds=rounds)
+    finally:
+        # what was measured counts, whatever came of the rest
+        finish(report, json)
 
 
 @app.command()

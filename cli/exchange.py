@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from infra.embedded.home import Home
 from services.core.avro import Registry
-from services.core.kafka import admin_client, client_config, read_to_end
+from services.core.kafka import admin_client, consumer, read_to_end
 from services.core.settings import Settings
 
 _PATIENCE_SECONDS, _TELLING_SECONDS = 120, 10
@@ -73,8 +73,7 @@ class Exchange:
 
     def consumer(self, **more: Any) -> Consumer:
         """A consumer as the broker's administrator, who may read everything."""
-        base = {"group_id": "operator", "isolation_level": "read_committed", "auto_offset_reset": "earliest"}
-        return Consumer(client_config(self.settings, "admin", **(base | {"enable_auto_commit": False} | more)))
+        return consumer(self.settings, "admin", "operator", **more)
 
     def read_all(self, topic: str) -> list[tuple[bytes, bytes | None, int]]:
         """`(key, value, offset)` of all that a topic of one partition holds now."""

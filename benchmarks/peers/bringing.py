@@ -36,7 +36,14 @@ _MIRROR = {
     "wishes": ["org.apache.kafka:connect-mirror:4.3.1!", "org.apache.kafka:connect-mirror-client:4.3.1!"],
     "transitive": False,
 }
-_KAFKA_STREAMS = {"wishes": ["org.apache.kafka:kafka-streams:4.3.1!", "org.apache.avro:avro:1.12.0!"]}
+_KAFKA_STREAMS = {
+    # two of them want Jackson, of two versions: the core must be as new as what is built on it
+    "wishes": [
+        "org.apache.kafka:kafka-streams:4.3.1!",
+        "org.apache.avro:avro:1.12.0!",
+        "com.fasterxml.jackson.core:jackson-core:2.21.2!",
+    ]
+}
 _COMPILER = {"wishes": ["org.eclipse.jdt:ecj:3.43.0!"], "transitive": False}
 
 
@@ -80,9 +87,11 @@ def quix() -> Path:
 def _jars(name: str, wish: dict[str, Any]) -> Path:
     folder = tools_folder() / "peers"
     jars = folder / name
-    if not (jars / _COMPLETE).exists():
+    complete, wished = jars / _COMPLETE, repr(wish)
+    if not complete.exists() or complete.read_text() != wished:
+        shutil.rmtree(jars, ignore_errors=True)
         for artifact in closure(maven(folder / "cache"), wish):
             found = artifact.resolve()
             place(found, jars / found.name)
-        (jars / _COMPLETE).touch()
+        complete.write_text(wished)
     return jars
