@@ -5,7 +5,8 @@ one transactional id. Several sequencers may run: whoever is given the one parti
 the others stand by. Should two believe that it is their turn, the broker fences the one that began earlier, so two can
 never both append, nor sign two trees.
 
-Tiles are written after the commit; the folder can always be made again from the log (`services/audit/tiles.py`).
+Tiles are written after the commit; the folder can always be made again from the log (`services/audit/tiles.py`). While
+the broker commits one batch, the next is taken and hashed.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ class Sequencer:
         self._producer: Producer
         self._offsets: OffsetSender
         self._settling: Future[None] | None = None
+        self._committing: Future[None] | None = None
         self._turn: _Turn
         self._next = 0
         self._inputs: set[tuple[str, int]] = set()
@@ -162,20 +164,23 @@ class Sequencer:
         self._take_up()
         self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic")
         self._offsets = OffsetSender()
-        self._inputs, self._discovered_at, self._settling = set(), 0.0, None
+        self._inputs, self._discovered_at, self._settling, self._committing = set(), 0.0, None, None
         log.info("sealing", size=self._tiles.size)
         self.sealing, self._not_ready = True, None
         try:
-            with ThreadPoolExecutor(1, "settling") as settler:
+            with ThreadPoolExecutor(1, "settling") as settler, ThreadPoolExecutor(1, "committing") as committer:
                 while not stop.is_set() and self._turn.is_mine():
                     self._discover()
                     batch = self._take()
                     self.busy = len(batch) > _BATCH // 4
                     if batch:
-                        self._seal(batch)
+                        self._seal(batch, committer)
+                    if not self.busy:
+                        self._await_commit()
                     if batch and not self.busy:
                         stop.wait(_PAUSE_SECONDS)
                     self._settle_at_times(settler)
+                self._await_commit()
         finally:
             self.sealing = self.busy = False
             self._offsets.end()
@@ -282,9 +287,11 @@ class Sequencer:
 
     # -- one transaction ---------------------------------------------------------------------------------------------
 
-    def _seal(self, batch: list[Message]) -> None:
+    def _seal(self, batch: list[Message], committer: ThreadPoolExecutor) -> None:
+        """Hash a batch, and hand it over to be committed once the one before it is."""
         now, first = datetime.now(UTC), self._tiles.size
         sealed = self._batches.seal(batch, self._head(), first, now)
+        self._await_commit()
         # grown in memory only: should the transaction come to nothing, the tiles are opened again
         self._tiles.grow(sealed.entries, sealed.leaves)
         checkpoint = Checkpoint(self._origin, self._tiles.size, self._tiles.root())
@@ -296,15 +303,24 @@ class Sequencer:
         for (topic, partition), end in sealed.ends.items():
             told = {"topic": topic, "partition": partition, "next": end, "sealed_at": now}
             self._produce(PROGRESS.name, f"{topic}/{partition}", self._progress.encode(told))
+        self._committing = committer.submit(self._commit, sealed.ends, note)
+
+    def _commit(self, ends: Mapping[tuple[str, int], int], note: str) -> None:
         self._offsets.send(
             self._producer,
-            [TopicPartition(*where, end) for where, end in sealed.ends.items()],
+            [TopicPartition(*where, end) for where, end in ends.items()],
             self._turn.member.consumer_group_metadata(),
             _TIMEOUT_SECONDS,
         )()
         self._producer.commit_transaction(_TIMEOUT_SECONDS)
         self._tiles.write()
         self._tiles.publish(note)
+
+    def _await_commit(self) -> None:
+        """Until nothing is being committed; raises what that failed with."""
+        committing, self._committing = self._committing, None
+        if committing is not None:
+            committing.result()
 
     def _produce_entries(self, sealed: Sealed, first: int) -> None:
         """Give the producer entries numbered from `first` on. Raises KafkaException."""
@@ -343,5 +359,6 @@ class Sequencer:
             if not self._settling.done():
                 return
             self._settling.result()
+        self._await_commit()
         self._settled_at = time.monotonic()
         self._settling = settler.submit(self._tiles.settling(self._next))
