@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right
-from hashlib import sha256
 from typing import Any
 
 from cli.demo.stage import Running
 from cli.exchange import Exchange
-from services.audit.verifier import Checkpoint, open_note, parse_key
+from services.audit.verifier import Checkpoint, hashing_of, open_note, parse_key
 from services.core import merkle
 
 # a sequencer that was killed is missed after ten seconds, and reads the whole log before it seals
@@ -62,18 +61,18 @@ def check_log(exchange: Exchange) -> list[str]:
         note = exchange.ask("GET", "audit", "/checkpoint")
         entries = exchange.read_all("audit.log")
         key = parse_key(exchange.ask("GET", "audit", "/key"))
-        sealed = open_note(note, key).checkpoint
+        sealed, hashing = open_note(note, key).checkpoint, hashing_of(key.name)
         digests = {exchange.registry.decode(value)[1]["digest"] for _, value, _ in entries if value is not None}
         missing = [
             offset
-            for key, value, offset in deliveries
-            if value is not None and sha256(merkle.record_entry(key, value)).digest() not in digests
+            for record, value, offset in deliveries
+            if value is not None and hashing.new(merkle.record_entry(record, value)).digest() not in digests
         ]
         if not missing or time.monotonic() > deadline:
             break
         time.sleep(0.5)
     faults = [f"the manifest at offset {offset} is not in the audit log" for offset in missing]
-    leaves = [merkle.leaf_hash(value or b"") for _, value, _ in entries][: sealed.size]
-    if sealed != Checkpoint(key.name, len(leaves), merkle.root(leaves)):
+    leaves = hashing.leaves([value or b"" for _, value, _ in entries[: sealed.size]])
+    if not leaves or sealed != Checkpoint(key.name, len(leaves) // 32, hashing.fold(leaves)):
         faults.append("the audit log's signed root is not that of its entries")
     return faults

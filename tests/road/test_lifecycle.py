@@ -142,8 +142,9 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """An exchange that may be killed; whatever a test leaves of it is ended."""
-    command = Tongshu(tmp_path_factory.mktemp("own") / "home")
+    """An exchange that may be killed; whatever a test leaves of it is ended. Its log is hashed and signed as in China."""
+    algorithms = {"TONGSHU_AUDIT_DIGEST": "sm3", "TONGSHU_AUDIT_SIGNATURE": "sm2"}
+    command = Tongshu(tmp_path_factory.mktemp("own") / "home", algorithms)
     command.must("up", "--samples")
     shop = Shop(command)
     try:
@@ -286,3 +287,4 @@ def test_another_exchange_starts_beside_it(shop: Shop, tongshu: Tongshu) -> None
         assert json.loads(command.must("status", "--json"))["well"] is True
     shop.work(50)
     shop.require_equal()
+    shop.command.must("audit", "verify")
