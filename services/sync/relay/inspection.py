@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from confluent_kafka import TopicPartition
 
 from services.core.avro import Codec, Registry, UnknownSchema
-from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
 from services.core.telemetry import current_traceparent
 from services.sync.projection import native
@@ -20,6 +18,7 @@ from services.sync.projection.plan import Columns, NotAnEnvelope
 from services.sync.quality.gate import Decision, Fate, Gate, Partition, Waiting
 from services.sync.quality.judge import Judge, Score
 from services.sync.relay import metrics
+from services.sync.relay.reading import read_settled
 from services.sync.relay.routes import Route
 from services.sync.topics import EVENTS, ORDERS, QUALITY, WAITING, quarantine
 
@@ -43,10 +42,9 @@ class Findings:
 class Inspection:
     """The gate of one relay worker, its judges, and what is told of both."""
 
-    def __init__(self, settings: Settings, registry: Registry, master: bytes, worker: str) -> None:
-        """`worker` names the run, so that what it counts counts once."""
-        self._settings, self._registry, self._worker = settings, registry, worker
-        self.gate = Gate(master)
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings, self._registry, self._run = settings, registry, ""
+        self.gate = Gate(bytes.fromhex(settings.secret("pseudonym_key")))
         self._judges: dict[tuple[int, str, int], Judge | None] = {}
         self._fast: dict[tuple[int, str, int], Any] = {}
         self._code_lists: dict[str, frozenset[str]] = {}
@@ -176,6 +174,10 @@ class Inspection:
         """An order is carried out, or has nothing to be carried out on any more."""
         produce(ORDERS.name, key=order, value=None)
 
+    def begin_run(self, run: str) -> None:
+        """Scores are numbered anew from here on: each counts once by its run, resource and number."""
+        self._run, self._sequences = run, {}
+
     def write(self, produce: Produce, findings: Findings, now: datetime) -> None:
         """Waits and scores of a transaction that is about to commit."""
         for (where, digest), waiting in self.gate.waits.changed().items():
@@ -188,27 +190,25 @@ class Inspection:
             count = {
                 "resource": resource,
                 "department": route.resource["department"],
-                "worker": self._worker,
+                "worker": self._run,
                 "sequence": self._sequences[resource],
                 "counted_at": now,
                 **score.record(),
             }
             produce(QUALITY.name, key=resource, value=self._quality.encode(count))
 
-    def take_up(self, partitions: set[Partition]) -> None:
-        """Learn which keys of these partitions wait; raises KafkaException and RegistryUnavailable."""
+    def take_up(self, partitions: Collection[Partition], end: int = 0) -> None:
+        """Learn which keys of these partitions wait, at least up to `end` of the topic that tells it.
+
+        Raises KafkaException and RegistryUnavailable.
+        """
         found: dict[bytes, Mapping[str, Any]] = {}
-        reader = state_consumer(self._settings, "sync", "sync.waiting.reader")
-        try:
-            reader.assign([TopicPartition(WAITING.name, 0, 0)])
-            for message in read_to_end(reader, 1):
-                key, value = bytes(message.key() or b""), message.value()
-                if value is None:
-                    found.pop(key, None)
-                else:
-                    found[key] = self._waiting.decode(value)
-        finally:
-            reader.close()
+        for message in read_settled(self._settings, WAITING.name, end):
+            key, value = bytes(message.key() or b""), message.value()
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = self._waiting.decode(value)
         for one in found.values():
             where = (one["topic"], one["partition"])
             if where in partitions:
@@ -234,5 +234,3 @@ def _record(where: Partition, digest: bytes, waiting: Waiting) -> dict[str, Any]
 
 
 ENDS = {Fate.CORRECTED: "corrected", Fate.DELETED: "deleted"}
-Exceptions = Iterator[tuple[int, int, Any, Decision]]
-"""Changes that do not simply go on: number, id of the schema, the change decoded, and what becomes of it."""

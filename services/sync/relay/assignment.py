@@ -1,0 +1,167 @@
+"""Which partitions are ours: membership of the group, what it gives and takes, and the live stream of what it gave."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import structlog
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from services.core.kafka import consumer
+from services.core.settings import Settings
+from services.sync.relay.changes import Partition, Stretch
+from services.sync.relay.followed import Followed, News
+from services.sync.relay.inspection import Inspection
+from services.sync.relay.progress import Progress
+from services.sync.relay.reading import ends
+from services.sync.relay.repeats import parse
+from services.sync.relay.standing import Standing
+from services.sync.relay.transaction import TIMEOUT_SECONDS
+from services.sync.topics import PROGRESS, WAITING
+
+log = structlog.get_logger()
+
+LIVE_BATCH = 5_000
+
+
+class Assignment:
+    """A member of the group `group`. All but `isolation` is for the worker's own thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        admin: AdminClient,
+        group: str,
+        isolation: str,
+        standing: Standing,
+        inspection: Inspection,
+        progress: Progress,
+        followed: Followed,
+        news: News,
+    ) -> None:
+        """`isolation` is how change topics are read; `news` are set anew when partitions have come."""
+        self._settings, self._admin, self._group, self.isolation = settings, admin, group, isolation
+        self._standing, self._inspection, self._progress = standing, inspection, progress
+        self._followed, self._news = followed, news
+        self._subscribed: list[str] = []
+        self._taken: dict[Partition, Stretch] = {}
+        self._has_more = False
+
+    def join(self) -> None:
+        """Become a member, of no partitions yet."""
+        self._source = consumer(
+            self._settings,
+            "sync",
+            self._group,
+            group_protocol="consumer",
+            isolation_level=self.isolation,
+            # so that the broker's list of members names processes
+            client_id=f"tongshu-relay-{socket.gethostname()}-{os.getpid()}",
+        )
+        # asks for offsets that no open transaction of another worker can change any more (KIP-447): a consumer that
+        # reads what is not committed would be told the older ones, and what lies between would be delivered twice
+        self._settled = consumer(self._settings, "sync", self._group)
+
+    def leave(self) -> None:
+        self._source.close()
+        self._settled.close()
+
+    def follow(self, topics: Sequence[str]) -> None:
+        """Share in these change topics from now on."""
+        if topics and list(topics) != self._subscribed:
+            self._source.subscribe(
+                list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+            self._subscribed = list(topics)
+
+    def take(self, wait_seconds: float) -> list[Stretch] | None:
+        """What is there of the live stream: at once what has come, else after a wait for the first.
+
+        None: partitions have come, and who gets what there must be looked up before anything is read.
+        """
+        self._note_member(self._source)
+        self._has_more = False
+        first = self._source.poll(wait_seconds)
+        # a rebalance takes away what was taken of partitions that it takes away
+        live, taken = self._standing.live, self._taken
+        taken.clear()
+        if first is None:
+            return None if self._has_more else []
+        for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
+            error = message.error()
+            if error is None:
+                where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+                stretch = taken.get(where) or taken.setdefault(
+                    where, self._standing.stretch(where, live.get(where, -1))
+                )
+                # one that has been given to us is read from what its last owner had committed when it was read first
+                if where in live and offset >= stretch.end:
+                    stretch.append(offset, message)
+            elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
+                continue
+            else:
+                raise KafkaException(error)
+        if self._has_more:
+            for where in taken.keys() & live.keys():
+                self._source.seek(TopicPartition(*where, live[where]))
+            return None
+        return [stretch for where, stretch in taken.items() if where in live]
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a change topic has. Raises KafkaException."""
+        return len(self._source.list_topics(topic, TIMEOUT_SECONDS).topics[topic].partitions)
+
+    def offset_at(self, where: Partition, at: datetime) -> int:
+        """The first offset of what was written at or after a time; -1 where nothing was. Raises KafkaException."""
+        (found,) = self._source.offsets_for_times(
+            [TopicPartition(*where, int(at.timestamp() * 1_000))], TIMEOUT_SECONDS
+        )
+        return int(found.offset)
+
+    def take_up_again(self) -> None:
+        """Go on from what is committed, in all partitions that are ours. Raises KafkaException."""
+        assigned = self._source.assignment()
+        self._forget(list(self._standing.live))
+        if assigned:
+            self._on_assign(self._source, assigned)
+        for where, offset in self._standing.live.items():
+            self._source.seek(TopicPartition(*where, offset))
+
+    def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
+        standing = self._standing
+        self._note_member(source)
+        if not partitions:
+            return
+        for where in self._settled.committed(partitions, TIMEOUT_SECONDS):
+            standing.live[where.topic, where.partition] = max(where.offset, 0)
+            standing.heard[where.topic, where.partition] = parse(where.metadata)
+        mine = {(where.topic, where.partition) for where in partitions}
+        written = ends(self._admin, [PROGRESS.name, WAITING.name], IsolationLevel.READ_UNCOMMITTED)
+        self._progress.take_up(mine, written[PROGRESS.name])
+        self._inspection.take_up(mine, written[WAITING.name])
+        self._followed.catch_up(self._admin)
+        standing.place(mine, datetime.now(UTC))
+        self._has_more = True
+        for told in (self._news.routes, self._news.orders, self._news.replays):
+            told.set()
+        log.info("partitions assigned", partitions=len(mine))
+
+    def _on_revoke(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        self._note_member(source)
+        self._forget([(where.topic, where.partition) for where in partitions])
+        log.info("partitions given up", partitions=len(partitions))
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        for where in partitions:
+            self._taken.pop(where, None)
+        self._inspection.gate.waits.forget(partitions)
+        self._standing.forget(partitions)
+
+    def _note_member(self, source: Consumer) -> None:
+        """Who we are is asked before what we own may change: from then on, a successor may write in our place."""
+        self._standing.member = source.consumer_group_metadata()
