@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from services.core import telemetry
 from services.core.kafka import consumer
 from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
@@ -29,7 +30,10 @@ LIVE_BATCH = 5_000
 
 
 class Assignment:
-    """A member of the group `group`. All but `isolation` is for the worker's own thread."""
+    """A member of the group `group`. All but `isolation` is for the worker's own thread.
+
+    `messages` are those that were taken last, where traces go anywhere.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Assignment:
         self._followed, self._news = followed, news
         self._subscribed: list[str] = []
         self._taken: dict[Partition, Stretch] = {}
+        self.messages: Sequence[Message] = ()
         self._has_more = False
 
     def join(self) -> None:
@@ -91,7 +96,9 @@ class Assignment:
         taken.clear()
         if first is None:
             return None if self._has_more else []
-        for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
+        messages = (first, *self._source.consume(LIVE_BATCH - 1, 0))
+        self.messages = messages if telemetry.is_exporting() else ()
+        for message in messages:
             error = message.error()
             if error is None:
                 where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)

@@ -6,6 +6,7 @@ everything else. A resource without rules never comes near that.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
@@ -21,12 +22,24 @@ from services.sync.relay.repeats import Mark, later
 from services.sync.relay.routes import State
 from services.sync.relay.transaction import Filling, Transactions
 
+Exceptions = Iterator[tuple[int, int, object, Decision]]
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 def _day(now: datetime) -> int:
     """The day of `now` in days since 1970-01-01."""
     return now.date().toordinal() - _EPOCH_ORDINAL
+
+
+def _timed(found: Exceptions, tx: Filling) -> Exceptions:
+    """The same, while it is noted how long they took to be found."""
+    while True:
+        begun = time.perf_counter()
+        one = next(found, None)
+        tx.checking += time.perf_counter() - begun
+        if one is None:
+            return
+        yield one
 
 
 class Delivery:
@@ -48,7 +61,8 @@ class Delivery:
         """Fill `tx` with what the audience sees of a stretch."""
         at = 0
         if stretch.keys is not None:
-            for number, schema_id, envelope, decision in self._exceptions(stretch, stretch.keys, audience, tx):
+            exceptions = _timed(self._exceptions(stretch, stretch.keys, audience, tx), tx)
+            for number, schema_id, envelope, decision in exceptions:
                 self._projector.pass_on(stretch, at, number, audience, tx)
                 change = Change(stretch.place(number), stretch.values[number], schema_id, envelope)
                 self._settle(change, decision, audience, tx)
@@ -58,9 +72,7 @@ class Delivery:
             # where nobody is served, projection does not follow what was heard
             tx.marks[stretch.where], tx.heard = tx.heard, None
 
-    def _exceptions(
-        self, stretch: Stretch, keys: list[bytes | None], audience: Audience, tx: Filling
-    ) -> Iterator[tuple[int, int, object, Decision]]:
+    def _exceptions(self, stretch: Stretch, keys: list[bytes | None], audience: Audience, tx: Filling) -> Exceptions:
         """The changes of a stretch that do not simply go on, in their order; each must be settled before the next.
 
         Number, id of the schema, the change decoded, and what becomes of it. What cannot be read is no exception: it is

@@ -30,6 +30,7 @@ from services.sync.relay.repeats import Mark
 from services.sync.relay.routes import State
 from services.sync.relay.standing import Standing
 from services.sync.topics import DELIVERIES
+from services.sync.tracing import carrying
 
 TIMEOUT_SECONDS = 30.0
 # a broker that says nothing more, on a connection that seems alive
@@ -47,13 +48,17 @@ class DeliveryFailed(Exception):
 
 @dataclass(slots=True)
 class Filling:
-    """What a transaction holds so far. One that is `quiet` is only looked at and never written."""
+    """What a transaction holds so far. One that is `quiet` is only looked at and never written.
+
+    `checking` is how long it took to find out which changes do not simply go on, in seconds.
+    """
 
     now: datetime
     tallies: dict[str, Tally] = field(default_factory=dict)
     marks: dict[Partition, Mark] = field(default_factory=dict)
     heard: Mark | None = None
     findings: Findings = field(default_factory=Findings)
+    checking: float = 0.0
     quiet: bool = False
     failed: list[KafkaError] = field(default_factory=list)
 
@@ -159,13 +164,29 @@ class Transactions:
     def _produce_records(self, tally: Tally, tx: Filling) -> None:
         for partition, part in tally.parts.items():
             part.ask_for_ends(tx.failed.append)
-            for start in range(0, len(part.messages), _ENQUEUED):
-                self._enqueue(tally.grant["topic"], partition, part.messages[start : start + _ENQUEUED])
+            topic, done = tally.grant["topic"], 0
+            if part.traced is not None:
+                # one by one, for a batch takes no headers
+                done = part.traced.number + 1
+                self._enqueue(topic, partition, part.messages[: done - 1])
+                self._enqueue_traced(topic, partition, part.messages[done - 1], part.traced.traceparent)
+            for start in range(done, len(part.messages), _ENQUEUED):
+                self._enqueue(topic, partition, part.messages[start : start + _ENQUEUED])
+
+    def _enqueue_traced(self, topic: str, partition: int, message: Message, traceparent: str) -> None:
+        self._make_room(1)
+        self._producer.produce(
+            topic, message["value"], message["key"], partition,
+            on_delivery=message.get("callback"), headers=carrying(traceparent),
+        )  # fmt: skip
+
+    def _make_room(self, count: int) -> None:
+        while len(self._producer) + count > QUEUE_MESSAGES:
+            self._producer.poll(0.05)
 
     def _enqueue(self, topic: str, partition: int, messages: list[Message]) -> None:
         """Give the producer messages for one partition, in their order. Raises DeliveryFailed."""
-        while len(self._producer) + len(messages) > QUEUE_MESSAGES:
-            self._producer.poll(0.05)
+        self._make_room(len(messages))
         if self._producer.produce_batch(topic, messages, partition=partition) != len(messages):
             failure = next(message["_error"] for message in messages if "_error" in message)
             raise DeliveryFailed(str(failure))
@@ -179,4 +200,10 @@ class Transactions:
             self._sequences[grant_id] = self._sequences.get(grant_id, 0) + 1
             manifest = tally.manifest(self._run, self._sequences[grant_id], datetime.now(UTC))
             value = self._deliveries.encode(manifest)
-            self._producer.produce(DELIVERIES.name, key=grant_id, value=value, on_delivery=self._sealing.acknowledged)
+            self._producer.produce(
+                DELIVERIES.name,
+                key=grant_id,
+                value=value,
+                on_delivery=self._sealing.acknowledged,
+                headers=carrying(tally.traceparent),
+            )

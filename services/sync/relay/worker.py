@@ -44,7 +44,8 @@ from services.sync.relay.projecting import Projector
 from services.sync.relay.replays import Replays
 from services.sync.relay.routes import build
 from services.sync.relay.standing import Lane, Standing
-from services.sync.relay.transaction import DeliveryFailed, Transactions
+from services.sync.relay.tracing import FollowedChange, Times, Tracing
+from services.sync.relay.transaction import DeliveryFailed, Filling, Transactions
 from services.sync.topics import quarantine
 
 log = structlog.get_logger()
@@ -100,6 +101,8 @@ class Relay:
             settings, registry, followed.orders, self._standing, self._assignment, self._inspection, self._delivery,
             self._transactions,
         )  # fmt: skip
+        master = bytes.fromhex(settings.secret("pseudonym_key"))
+        self._tracing = Tracing(self._group, registry, master, settings.traced_changes_per_second)
         self._next_begin: datetime | None = None
         self._not_ready: str | None = "starting"
         told = metrics.Worker(
@@ -175,7 +178,7 @@ class Relay:
 
     def _deliver(self, batch: list[Stretch]) -> None:
         """A batch of the live stream, for all grants that it serves, and the word on whom it has begun to serve."""
-        tx, begun = self._transactions.begin(), time.perf_counter()
+        began_at, tx, begun = time.time_ns(), self._transactions.begin(), time.perf_counter()
         begins = self._standing.unwritten
         ends = self._standing.at({way[1:] for way in begins}) | {stretch.where: stretch.end for stretch in batch}
         for way in begins:
@@ -186,6 +189,7 @@ class Relay:
                 grants = [grant for grant in route.live(tx.now) if (grant["id"], *stretch.where) in merged]
                 self._delivery.relay(stretch, Audience(route, grants), tx)
         projecting = time.perf_counter() - begun
+        followed = self._follow(tx, began_at, projecting)
         self._transactions.commit(tx, ends)
         self._standing.live.update(ends)
         self._standing.unwritten = set()
@@ -195,7 +199,20 @@ class Relay:
             records=tx.records,
             projecting=projecting,
             seconds=time.perf_counter() - begun,
+            trace=followed.committed() if followed else None,
         )
+
+    def _follow(self, tx: Filling, began_at: int, projecting: float) -> FollowedChange | None:
+        """Begin a trace of one change of the live batch, where spans go anywhere and it is due."""
+        messages = self._assignment.messages
+        if not messages or (place := self._tracing.choose(tx.tallies)) is None:
+            return None
+        message = next((one for one in messages if (one.topic(), one.partition(), one.offset()) == place), None)
+        if message is None:
+            return None
+        checking = int(tx.checking * 1e9)
+        times = Times(begun=began_at, checking=checking, projecting=int(projecting * 1e9) - checking)
+        return self._tracing.follow(message, self._standing.routes[place[0]], tx.tallies, times)
 
     def _deliver_slice(self, slice_: Stretch, lanes: list[Lane]) -> None:
         """A slice for the grants of `lanes`, which catch up."""

@@ -14,11 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
+from opentelemetry.trace import Span, SpanKind
 
+from services.core import telemetry
 from services.core.avro import Codec, Registry
 from services.core.kafka import producer
 from services.core.settings import Settings
 from services.sync.topics import RECEIPTS
+from services.sync.tracing import carrying, operation, place
 
 _TELL_SECONDS = 10.0
 
@@ -96,11 +99,31 @@ class Receipts:
         self._codec = Codec(registry, RECEIPTS.name)
         self._failed: KafkaError | None = None
 
-    def tell(self, receipt: Receipt) -> None:
+    def tell(self, receipt: Receipt, traced: Sequence[Span] = ()) -> None:
+        """Tell a receipt. It goes on with the trace of the newest record that is followed, linked to the others."""
+        span = self._begin(receipt, traced) if traced else None
         self._producer.produce(
-            RECEIPTS.name, key=receipt.grant, value=self._codec.encode(receipt.record()), on_delivery=self._told
+            RECEIPTS.name,
+            key=receipt.grant,
+            value=self._codec.encode(receipt.record()),
+            on_delivery=self._told,
+            headers=carrying(telemetry.traceparent_of(span) if span else None),
         )
         self._producer.poll(0)
+        if span is not None:
+            # what the broker says of it is heard with the next receipt; told it is in any case, for it is kept
+            span.end()
+
+    def _begin(self, receipt: Receipt, traced: Sequence[Span]) -> Span:
+        span = telemetry.begin(
+            f"send {RECEIPTS.name}",
+            SpanKind.PRODUCER,
+            {**place(RECEIPTS.name, 0), **operation("send"), "tongshu.grant": receipt.grant},
+            parent=telemetry.context_in(traced[-1]),
+        )
+        for other in traced[:-1]:
+            span.add_link(other.get_span_context())
+        return span
 
     def wait(self) -> None:
         """Return once all is told; raises KafkaException when it cannot be."""
