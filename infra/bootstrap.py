@@ -27,7 +27,7 @@ from psycopg import sql
 from services.audit import topics as audit_topics
 from services.catalog import events as catalog_events
 from services.console import topics as console_topics
-from services.core import db
+from services.core import db, workroom
 from services.core.avro import Registry, load
 from services.core.connect import Connect
 from services.core.kafka import admin_client, ensure_topics
@@ -182,7 +182,7 @@ RULES: dict[str, list[Rule]] = {
 def databases(here: Settings) -> None:
     """The exchange's database and the registry's, with a role for each service and a schema that is its own."""
     with _admin_connection(here, "postgres") as connection:
-        for role in (*WITH_DATABASE, "registry", "connect"):
+        for role in (*WITH_DATABASE, "registry", "connect", workroom.KEEPER, workroom.READER):
             password = here.secret(f"postgres_{role}_password")
             if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
                 connection.execute(sql.SQL("create role {} login").format(sql.Identifier(role)))
@@ -192,7 +192,7 @@ def databases(here: Settings) -> None:
                     sql.Identifier(role), options, sql.Literal(password)
                 )
             )
-        for name, owner in ((here.postgres_database, None), ("registry", "registry")):
+        for name, owner in ((here.postgres_database, None), ("registry", "registry"), (workroom.DATABASE, None)):
             if connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone() is None:
                 ownership = sql.SQL("owner {}").format(sql.Identifier(owner)) if owner else sql.SQL("")
                 connection.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), ownership))
@@ -200,6 +200,25 @@ def databases(here: Settings) -> None:
         for role in WITH_DATABASE:
             schema = sql.Identifier(role)
             connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(schema, schema))
+    with _admin_connection(here, workroom.DATABASE) as connection:
+        _close_workroom(connection)
+
+
+def _close_workroom(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Nobody comes into the workroom but who fills it and who asks there, and asking changes nothing and ends."""
+    keeper, reader, database = (sql.Identifier(name) for name in (workroom.KEEPER, workroom.READER, workroom.DATABASE))
+    for statement in (
+        "revoke all on database {database} from public",
+        "grant connect, create, temporary on database {database} to {keeper}",
+        "grant connect on database {database} to {reader}",
+        "revoke all on schema public from public",
+        # of the roles of departments, which it makes; it rules over no others
+        "alter role {keeper} createrole",
+        "alter role {reader} noinherit",
+        "alter role {reader} set default_transaction_read_only = on",
+        "alter role {reader} set temp_file_limit = '1GB'",
+    ):
+        connection.execute(sql.SQL(statement).format(keeper=keeper, reader=reader, database=database))
 
 
 def broker(here: Settings) -> None:

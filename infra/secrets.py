@@ -16,9 +16,10 @@ from pathlib import Path
 from infra.files import write_atomically
 
 _DATABASE_ROLES = ("admin", "catalog", "demand", "sync", "audit", "watch", "console", "registry", "connect")
+_WORKROOM_ROLES = ("products", "products_reader")
 _BROKER_USERS = ("admin", "controller", "catalog", "demand", "sync", "audit", "watch", "console", "connect")
 PASSWORDS = (
-    *(f"postgres_{role}_password" for role in _DATABASE_ROLES),
+    *(f"postgres_{role}_password" for role in (*_DATABASE_ROLES, *_WORKROOM_ROLES)),
     *(f"kafka_{user}_password" for user in _BROKER_USERS),
     "connect_rest_password",
     "redis_password",

@@ -13,6 +13,7 @@ from services.catalog.catalogue import Catalogue
 from services.catalog.drift import DriftWatch
 from services.catalog.events import Publisher
 from services.catalog.polling import Poller
+from services.catalog.products import Products
 from services.catalog.publication import adopt, adopt_lists, code_lists, make_findable
 from services.catalog.seed import plant
 from services.catalog.use import UseCount
@@ -103,6 +104,7 @@ def main() -> None:
     connectors = Watch(catalogue.connect)
     connectors.start()
     Poller(catalogue).start()
+    Products(catalogue).start()
     DriftWatch(catalogue, connectors.failures).start()
     serve(app, here)
 

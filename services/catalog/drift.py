@@ -130,6 +130,9 @@ class DriftWatch(threading.Thread):
                 upstream = session.get(store.Upstream, code)
                 if upstream is not None:
                     seen += drift.of_upstream(mount.endpoint or "", upstream.failure)
+                product = session.get(store.Product, code)
+                if product is not None:
+                    seen += drift.of_product(code, product.failure)
                 found = drift.remember(known, seen, moment)
                 condition = drift.condition_of(found)
                 self._tell(session, resource, known, found, condition)

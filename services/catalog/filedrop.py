@@ -70,18 +70,36 @@ def fill(
     All of it is there or none. Raises KafkaException when the broker does not take it, and RegistryUnavailable; what
     became of it then is known to the next call.
     """
-    writer = transaction_writer(settings, f"{_USER}-file.{target.terms.code}")
-    held = read_held(settings, registry, target)
-    found = changes(held.rows, given, full=full)
-    gone = [one for one in held.strangers if one.key not in given] if full else []
-    if not found and not gone:
-        return []
-    records = _records(registry, target, found, gone, held.position)
-    # a row that is there again may have another key in bytes: what stands under the old ones is to be forgotten
-    written = {key for key, _ in records}
-    records += [(one.raw, None) for one in held.strangers if one.key in given and one.raw not in written]
-    write_all(writer, target.topic, records)
-    return [*(Change("d", one.row, None) for one in gone), *found]
+    return Filling(settings, registry, target).fill(given, full=full)
+
+
+class Filling:
+    """Filling a topic again and again: what it holds is read once, and known from then on by what is written.
+
+    Whoever begins to fill the topic later fences this one. After that, and whatever else is raised, it is of no use.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, target: Target) -> None:
+        """Raises KafkaException and RegistryUnavailable."""
+        self._registry, self._target = registry, target
+        self._writer = transaction_writer(settings, f"{_USER}-file.{target.terms.code}")
+        self._held = read_held(settings, registry, target)
+
+    def fill(self, given: Mapping[Key, Row], *, full: bool) -> list[Change]:
+        """As `fill`."""
+        held = self._held
+        found = changes(held.rows, given, full=full)
+        gone = [one for one in held.strangers if one.key not in given] if full else []
+        if not found and not gone:
+            return []
+        records, last = _records(self._registry, self._target, found, gone, held.position)
+        # a row that is there again may have another key in bytes: what stands under the old ones is to be forgotten
+        written = {key for key, _ in records}
+        records += [(one.raw, None) for one in held.strangers if one.key in given and one.raw not in written]
+        write_all(self._writer, self._target.topic, records)
+        left = [] if full else [one for one in held.strangers if one.key not in given]
+        self._held = Held(dict(given) if full else {**held.rows, **given}, left, last)
+        return [*(Change("d", one.row, None) for one in gone), *found]
 
 
 def read_held(settings: Settings, registry: Registry, target: Target) -> Held:
@@ -147,8 +165,11 @@ def _stranger(registry: Registry, raw: bytes, value: bytes, key: Key | None) -> 
 
 def _records(
     registry: Registry, target: Target, found: Sequence[Change], gone: Sequence[Stranger], last: int
-) -> list[tuple[bytes, bytes | None]]:
-    """Keys and values of the changes, encoded before anything is written; a delete is followed by a tombstone."""
+) -> tuple[list[tuple[bytes, bytes | None]], int]:
+    """Keys and values of the changes, encoded before anything is written, and the last position that they tell.
+
+    A delete is followed by a tombstone.
+    """
     records: list[tuple[bytes, bytes | None]] = []
     now_us = time.time_ns() // 1_000
     keys = [item.name for item in target.terms.items if item.key]
@@ -165,7 +186,7 @@ def _records(
         records.append((key, registry.encode(target.value_id, envelope)))
         if change.after is None:
             records.append((key, None))
-    return records
+    return records, first + len(gone) + len(found) - 1
 
 
 def _envelope(target: Target, change: Change, position: int, now_us: int) -> dict[str, Any]:

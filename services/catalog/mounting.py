@@ -65,9 +65,10 @@ def end(catalogue: Catalogue, session: Session, viewer: Viewer, resource: store.
     state = session.get(store.MountState, resource.code)
     if state is not None:
         session.delete(state)
-    upstream = session.get(store.Upstream, resource.code)
-    if upstream is not None:
-        session.delete(upstream)
+    for kind_of in (store.Upstream, store.Product):
+        filler = session.get(kind_of, resource.code)
+        if filler is not None:
+            session.delete(filler)
     catalogue.publisher.happened(session, "resource_unmounted", resource.code, resource.department, viewer.name, facts)
     if not leaves or session.get(store.InformationSystem, system) is None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from services.catalog import search, store
 from services.catalog.catalogue import Catalogue, calendar, now
 from services.catalog.connector import change_topic
-from services.catalog.domain import coding
+from services.catalog.domain import coding, product
 from services.catalog.domain.contract import Bump, Change, change, next_version, schema_of, subject
 from services.catalog.domain.envelope import key_schema, value_schema
 from services.catalog.domain.lifecycle import Action, By, Clock, State, Transition, actions, transition
@@ -280,12 +280,39 @@ def defects_of(session: Session, terms: Terms) -> list[Defect]:
     for code in sorted(related - known):
         detail = Words(f"there is no published resource {code!r}", f"没有已发布的资源“{code}”")
         defects.append(Defect("/related", detail))
+    defects += product_defects(session, terms)
     if not _has_responsible(session, terms.department):
         detail = Words(
             "the department has no responsible person now: appoint one first", "该部门没有现任责任人，请先登记责任人"
         )
         defects.append(Defect("/department", detail))
     return defects
+
+
+def product_defects(session: Session, terms: Terms) -> list[Defect]:
+    """What keeps a mounted data product from having these terms: its view's columns, and how its inputs are handled."""
+    kept = session.get(store.Product, terms.code)
+    if kept is None:
+        return []
+    columns = columns_of(kept)
+    return product.mapping_defects(terms, columns) + product.handling_defects(terms, columns, inputs_of(session, kept))
+
+
+def columns_of(kept: store.Product) -> dict[str, list[product.Origin]]:
+    """What each column of a data product's view is computed from."""
+    return {name: [(origin[0], origin[1]) for origin in origins] for name, origins in kept.columns.items()}
+
+
+def inputs_of(session: Session, kept: store.Product) -> dict[str, Terms]:
+    """The terms in force of a data product's inputs, by the names that its view calls them; without those withdrawn."""
+    return inputs_in_force(session, {name: one["resource"] for name, one in kept.inputs.items()})
+
+
+def inputs_in_force(session: Session, resources: Mapping[str, str]) -> dict[str, Terms]:
+    """The terms in force of resources, by the names under which they are given."""
+    query = select(store.Resource).where(store.Resource.code.in_(resources.values()))
+    found = {one.code: one.published for one in session.scalars(query) if one.published is not None}
+    return {name: terms_of(found[code]) for name, code in resources.items() if code in found}
 
 
 def _has_responsible(session: Session, department: str) -> bool:
@@ -563,7 +590,7 @@ def regrade(
     if resource.published is None:
         raise _no_step(resource, Action.REVISE)
     terms = replace(terms_of(resource.published), grade=grade, grade_level=level)
-    refuse("resource-invalid", _CANNOT, publication_defects(terms))
+    refuse("resource-invalid", _CANNOT, publication_defects(terms) + product_defects(session, terms))
     draft, submitted_by = resource.draft, resource.submitted_by
     publish(catalogue, session, viewer, resource, terms, next_version(_contract_version(resource), Bump.PATCH))
     if draft is not None:

@@ -354,6 +354,25 @@ class Upstream(Base):
     failure: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
+class Product(Base):
+    """The view that fills a data product, and what became of evaluating it.
+
+    `inputs` are grants by the names that the view calls them: `{"grant": …, "resource": …}`. `columns` holds what each
+    column of the view is computed from, as pairs of input and item. `revision` is of the mount: another has another.
+    """
+
+    __tablename__ = "products"
+    resource: Mapped[str] = mapped_column(ForeignKey(Resource.code), primary_key=True)
+    sql: Mapped[str] = mapped_column(Text)
+    inputs: Mapped[dict[str, dict[str, str]]] = mapped_column(JSONB)
+    columns: Mapped[dict[str, list[list[str]]]] = mapped_column(JSONB)
+    revision: Mapped[uuid.UUID] = mapped_column(Uuid, default=uuid.uuid4)
+    rows: Mapped[int | None] = mapped_column(Integer)
+    evaluated_at: Mapped[datetime | None] = mapped_column(_MOMENT)
+    milliseconds: Mapped[int | None] = mapped_column(Integer)
+    failure: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
 class Clearance(Base):
     """What a mount that ended, or never came to be, may have left in Connect, its source or the broker, to be removed.
 

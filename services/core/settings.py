@@ -122,6 +122,13 @@ class Settings(BaseSettings):
         default="",
         description="Networks that are not public in which upstream APIs may be asked: CIDR blocks between commas.",
     )
+    product_seconds: float = Field(
+        default=30.0, gt=0, description="How long evaluating a data product's view may take."
+    )
+    product_pause_seconds: float = Field(
+        default=1.0, ge=0, description="How long after an evaluation a data product is evaluated again at the earliest."
+    )
+    product_rows: int = Field(default=100_000, ge=1, description="How many rows a data product may have.")
     broker_watch_seconds: float = Field(
         default=2.0, description="How often users, rights and share topics on the broker are compared with the grants."
     )

@@ -142,7 +142,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """An exchange that may be killed, whose log is hashed with SM3 and signed with SM2; whatever is left of it is ended."""
+    """An exchange that may be killed, with a log by SM3 and SM2; whatever a test leaves of it is ended."""
     algorithms = {"TONGSHU_AUDIT_DIGEST": "sm3", "TONGSHU_AUDIT_SIGNATURE": "sm2"}
     command = Tongshu(tmp_path_factory.mktemp("own") / "home", algorithms)
     command.must("up", "--samples")

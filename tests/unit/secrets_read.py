@@ -129,6 +129,8 @@ def values(code: set[Name], here: Module, node: ast.AST) -> set[str]:
                     return set(evaluated(here, loop.iter))
         if node.id in here.definitions:
             return {str(evaluated(here, node))}
+    if isinstance(node, ast.Attribute) and meant(here, node):
+        return {str(evaluated(here, node))}
     raise CannotTell(f"{here.name}, line {getattr(node, 'lineno', '?')}: {ast.unparse(node)}")
 
 

@@ -137,6 +137,7 @@ class MountOut(Strict):
     topic: str = ""
     connector: str = ""
     endpoint: str | None = None
+    inputs: Annotated[list[str], Field(description="Resources that a data product is computed from.")] = []
     halted: str | None = None
     halted_items: list[str] = []
 

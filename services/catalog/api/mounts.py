@@ -24,6 +24,8 @@ from services.catalog.api.previews import (
     proposals_out,
     rules_out,
 )
+from services.catalog.api.products import ProductForm, ProductOut, tried
+from services.catalog.api.products import out_of as product_out_of
 from services.catalog.api.resources import shown
 from services.catalog.api.upstreams import UpstreamForm, UpstreamOut, looked, out_of, refuse_form
 from services.catalog.catalogue import Catalogue, database_of, missing, need, now, readable, unreachable
@@ -68,7 +70,7 @@ _CANNOT = Words("The resource cannot be mounted there", "资源不能挂接到�
 
 
 class MountForm(Strict):
-    """What of which system is to fill the resource: a table, its own writing to a topic, files, or its HTTP API."""
+    """What of which system is to fill the resource: a table, its own writing to a topic, files, its API, or a view."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -77,6 +79,14 @@ class MountForm(Strict):
                 {"kind": "topic", "system": "public_security"},
                 {"kind": "file", "system": "public_security"},
                 {"kind": "api", "system": "public_security", "upstream": {"url": "https://api.example.gov.cn/persons"}},
+                {
+                    "kind": "product",
+                    "system": "statistics",
+                    "product": {
+                        "sql": "SELECT household, count(*) AS people FROM person GROUP BY household",
+                        "inputs": {"person": "0a1b2c3d4e5f"},
+                    },
+                },
             ]
         }
     )
@@ -86,11 +96,16 @@ class MountForm(Strict):
     schema_name: Annotated[Name | None, Field(alias="schema", description="Of a table.")] = None
     table: Annotated[Name | None, Field(description="Of a table.")] = None
     upstream: Annotated[UpstreamForm | None, Field(description="Of an API.")] = None
+    product: Annotated[ProductForm | None, Field(description="Of a data product.")] = None
 
     def defects(self) -> list[Defect]:
         """What belongs to a kind is given where that kind is meant, and only there."""
-        given = {"/schema": self.schema_name, "/table": self.table, "/upstream": self.upstream}
-        kinds = {MountKind.TABLE: {"/schema", "/table"}, MountKind.API: {"/upstream"}}
+        given = {
+            "/schema": self.schema_name, "/table": self.table, "/upstream": self.upstream, "/product": self.product,
+        }  # fmt: skip
+        kinds = {
+            MountKind.TABLE: {"/schema", "/table"}, MountKind.API: {"/upstream"}, MountKind.PRODUCT: {"/product"},
+        }  # fmt: skip
         wanted = kinds.get(self.kind, set())
         required, extra = Words("Field required", "缺少必填项"), Words("Extra inputs are not permitted", "不认识的字段")
         return [
@@ -158,6 +173,7 @@ class MountStatus(Strict):
     retained_bytes: Annotated[int | None, Field(description="How much log the source keeps for it.")]
     reread: Annotated[RereadOut | None, Field(description="Of a table: the last that was read again.")] = None
     upstream: Annotated[UpstreamOut | None, Field(description="Of an API.")] = None
+    product: Annotated[ProductOut | None, Field(description="Of a data product.")] = None
     findings: list[FindingOut]
 
 
@@ -257,7 +273,7 @@ def router(catalogue: Catalogue) -> APIRouter:
     def mount_resource(
         code: str, form: MountForm, viewer: Provider, request: Request, response: Response, if_match: IfMatch = None
     ) -> MountedOut:
-        """Tie a resource to a table, to a topic that its system fills itself, to files that are sent, or to an API.
+        """Tie a resource to a table, a topic that its system fills itself, files that are sent, an API, or a view.
 
         The resource is marked as mounted only when all that it needs is there (a table's connector runs); what will not
         do is removed again. For a topic the answer holds the credentials to fill it, this once.
@@ -280,8 +296,14 @@ def router(catalogue: Catalogue) -> APIRouter:
             with catalogue.session() as session:
                 lists = code_lists(session)
             refuse("mount-invalid", _CANNOT, looked(catalogue, terms, lists, form.upstream).defects)
+        product: store.Product | None = None
+        if form.product is not None:
+            grants, found = form.product.grants(catalogue), tried(catalogue, terms, form.product)
+            refuse("mount-invalid", _CANNOT, found.defects)
+            product = form.product.kept(code, grants, found)
         _prepare(catalogue, code, system.code, form.kind)
-        where = {"kind": form.kind.value, "system": system.code, "schema": "", "table": "", "connector": ""}
+        where: dict[str, Any] = {"kind": form.kind.value, "system": system.code}
+        where |= {"schema": "", "table": "", "connector": ""}
         try:
             if table is not None:
                 made, was_mounted = _connected(catalogue, code, system, table)
@@ -291,7 +313,12 @@ def router(catalogue: Catalogue) -> APIRouter:
                 where["topic"] = credentials.topic
             else:
                 where["topic"] = make_topic(catalogue, terms, system.code)[0]
-                where["endpoint"] = form.upstream.endpoint if form.upstream else f"{request.url.path}/files"
+                if form.kind is MountKind.FILE:
+                    where["endpoint"] = f"{request.url.path}/files"
+                if form.upstream is not None:
+                    where["endpoint"] = form.upstream.endpoint
+                if product is not None:
+                    where["inputs"] = sorted({one["resource"] for one in product.inputs.values()})
             with catalogue.session() as session, session.begin():
                 kept = session.get_one(store.Resource, code, with_for_update=True)
                 _mountable(kept, system)  # it may have been withdrawn while the connector came up
@@ -301,11 +328,13 @@ def router(catalogue: Catalogue) -> APIRouter:
                 session.add(state)
                 if form.upstream is not None:
                     session.add(form.upstream.kept(catalogue, code))
+                if product is not None:
+                    session.add(product)
                 kept.mount = where
                 kept.revision += 1
                 session.flush()
                 tell(catalogue, session, kept, "resource_mounted")
-                facts = {name: value for name, value in where.items() if value}
+                facts = {name: str(value) for name, value in where.items() if value}
                 catalogue.publisher.happened(session, "resource_mounted", code, kept.department, viewer.name, facts)
                 response.headers["ETag"] = etag(kept.revision)
                 return MountedOut(**dict(shown(session, viewer, kept)), credentials=credentials)
@@ -353,7 +382,7 @@ def router(catalogue: Catalogue) -> APIRouter:
             if resource.mount is None:
                 raise missing("mount", code)
             state, upstream = session.get(store.MountState, code), session.get(store.Upstream, code)
-            return _status(resource, state, upstream, language)
+            return _status(resource, state, upstream, session.get(store.Product, code), language)
 
     @routes.post("/resources/{code}/mount/resnapshot", status_code=202)
     def resnapshot_mount(code: str, form: ResnapshotForm, viewer: Provider, request: Request) -> ResnapshotOut:
@@ -404,11 +433,15 @@ def router(catalogue: Catalogue) -> APIRouter:
             session.connection(execution_options=_ONE_MOMENT)
             rows, following = page(session, query, [store.MountState.resource], limit, cursor)
             resources = {row.resource: session.get_one(store.Resource, row.resource) for row in rows}
-            query_upstreams = select(store.Upstream).where(store.Upstream.resource.in_(resources))
-            upstreams = {one.resource: one for one in session.scalars(query_upstreams)}
+            upstreams_of = select(store.Upstream).where(store.Upstream.resource.in_(resources))
+            upstreams = {one.resource: one for one in session.scalars(upstreams_of)}
+            products_of = select(store.Product).where(store.Product.resource.in_(resources))
+            products = {one.resource: one for one in session.scalars(products_of)}
             items = [
-                _status(resources[row.resource], row, upstreams.get(row.resource), language) for row in rows
-            ]  # fmt: skip
+                _status(resources[code], row, upstreams.get(code), products.get(code), language)
+                for row in rows
+                for code in (row.resource,)
+            ]
             return Page(items=items, next=following)
 
     @routes.get("/clearances")
@@ -527,7 +560,11 @@ def _abandon(catalogue: Catalogue, code: str, system: str) -> None:
 
 
 def _status(
-    resource: store.Resource, state: store.MountState | None, upstream: store.Upstream | None, language: str
+    resource: store.Resource,
+    state: store.MountState | None,
+    upstream: store.Upstream | None,
+    product: store.Product | None,
+    language: str,
 ) -> MountStatus:
     findings = [finding_of(one) for one in state.findings] if state else []
     return MountStatus(
@@ -539,6 +576,7 @@ def _status(
         retained_bytes=state.retained_bytes if state else None,
         reread=RereadOut.model_validate(reread_of(state.reading)) if state and state.reading else None,
         upstream=out_of(upstream),
+        product=product_out_of(product),
         findings=[
             FindingOut(
                 kind=one.kind, object=one.object, weight=one.weight, items=list(one.items),

@@ -57,6 +57,9 @@ class Kind(StrEnum):
     SCHEMA_UNFIT = "schema_unfit"
     UPSTREAM_FAILED = "upstream_failed"
     ROWS_UNFIT = "rows_unfit"
+    INPUT_ENDED = "input_ended"
+    INPUT_STRICTER = "input_stricter"
+    VIEW_FAILED = "view_failed"
 
 
 # What a look at the source tells; without one, these stay as they were.
@@ -300,6 +303,18 @@ def of_upstream(endpoint: str, failure: Mapping[str, str] | None) -> list[Findin
         return []
     words = Words(f"{endpoint}: {failure['en']}", f"{endpoint}：{failure['zh']}")
     return [Finding(kind=Kind(failure["kind"]), object=endpoint, weight=Weight.WARN, words=words)]
+
+
+def of_product(resource: str, failure: Mapping[str, str] | None) -> list[Finding]:
+    """What became of evaluating a data product's view last; None: all went well.
+
+    What may no longer be passed on stops it; else what is held stays as it was, and the view is evaluated again.
+    """
+    if failure is None:
+        return []
+    kind = Kind(failure["kind"])
+    weight = Weight.STOP if kind in (Kind.INPUT_ENDED, Kind.INPUT_STRICTER) else Weight.WARN
+    return [Finding(kind=kind, object=resource, weight=weight, words=Words(failure["en"], failure["zh"]))]
 
 
 def condition_of(findings: Sequence[Finding]) -> Condition:

@@ -81,7 +81,7 @@ def where_used(code: str, grants: Iterable[Mapping[str, Any]], at: datetime) -> 
 
 
 def lineage(resource: PublishedResource, grants: Iterable[Mapping[str, Any]], at: datetime) -> Lineage:
-    """From the table (API, file drop, topic) that a resource is mounted on to every consumer at a moment."""
+    """From what a resource is mounted on (table, API, file drop, topic, other resources) to every consumer."""
     nodes: dict[str, Node] = {}
     edges: dict[tuple[str, str], None] = {}
 
@@ -93,7 +93,10 @@ def lineage(resource: PublishedResource, grants: Iterable[Mapping[str, Any]], at
 
     contract = resource.contract.subject if resource.contract else resource.contract_version
     terms = (NodeKind.CONTRACT, f"{resource.code}/{resource.contract_version}", contract)
-    lead(*_source(resource), (NodeKind.RESOURCE, resource.code, resource.title), terms)
+    source = list(_source(resource))
+    lead(*source, (NodeKind.RESOURCE, resource.code, resource.title), terms)
+    for code in resource.mount.inputs if resource.mount is not None else ():
+        lead((NodeKind.RESOURCE, code, code), *source[:1])
     for grant in sorted(grants, key=lambda grant: (grant["department"], grant["id"])):
         if grant["resource"] != resource.code or not in_force(grant, at):
             continue

@@ -98,12 +98,13 @@ class FormatKind(StrEnum):
 
 
 class MountKind(StrEnum):
-    """What a resource is tied to (挂接): a table's change stream, a topic its system fills, an API, a file drop."""
+    """What a resource is tied to (挂接): a table's change stream, a topic its system fills, an API, files, a view."""
 
     TABLE = "table"
     TOPIC = "topic"
     API = "api"
     FILE = "file"
+    PRODUCT = "product"
 
     @property
     def is_filled(self) -> bool:
@@ -259,7 +260,8 @@ class Contract:
 class Mount:
     """Where the data really is. What a kind has no use for is empty (`schema`, `table`, `connector`, `topic`).
 
-    `halted` says why nothing may flow just now, `halted_items` which items may not (drift stops only what it must).
+    `inputs` are the resources that a data product is computed from. `halted` says why nothing may flow just now,
+    `halted_items` which items may not (drift stops only what it must).
     """
 
     kind: MountKind = MountKind.TABLE
@@ -269,6 +271,7 @@ class Mount:
     topic: str = ""
     connector: str = ""
     endpoint: str | None = None
+    inputs: Sequence[str] = ()
     halted: str | None = None
     halted_items: Sequence[str] = ()
 
@@ -368,7 +371,8 @@ def rule_of(record: Mapping[str, Any]) -> Rule:
 
 def mount_of(record: Mapping[str, Any]) -> Mount:
     kind = MountKind(record.get("kind", "table"))
-    return Mount(**{**record, "kind": kind, "halted_items": tuple(record.get("halted_items", ()))})
+    lists = {name: tuple(record.get(name, ())) for name in ("inputs", "halted_items")}
+    return Mount(**{**record, "kind": kind, **lists})
 
 
 def _format(record: Mapping[str, Any]) -> Format:

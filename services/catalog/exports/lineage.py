@@ -57,7 +57,7 @@ def events(
     """
     published = {resource.code: resource for resource in resources}
     found = [
-        _mounted(place, resource, sources)
+        _mounted(place, resource, sources, published)
         for resource in published.values()
         if resource.mount is not None and resource.mount.topic
     ]
@@ -68,7 +68,12 @@ def events(
     return sorted(found, key=lambda event: (event["eventTime"], event["job"]["name"], event["eventType"] != "START"))
 
 
-def _mounted(place: Place, resource: PublishedResource, sources: Mapping[str, SourceAddress]) -> Event:
+def _mounted(
+    place: Place,
+    resource: PublishedResource,
+    sources: Mapping[str, SourceAddress],
+    published: Mapping[str, PublishedResource],
+) -> Event:
     mount = resource.mount
     assert mount is not None
     columns = [_field(item.column, item.type.value, item.title) for item in resource.items]
@@ -78,6 +83,8 @@ def _mounted(place: Place, resource: PublishedResource, sources: Mapping[str, So
         table = (f"postgres://{source.host}:{source.port}", f"{source.database}.{mount.schema}.{mount.table}")
         inputs.append(_dataset(table, schema=_facet("schema", fields=columns)))
     facets = {"schema": _facet("schema", fields=columns)}
+    read = [published[code].mount for code in mount.inputs if code in published]
+    of_product = [_dataset(_topic(place, one.topic)) for one in read if one is not None and one.topic]
     if inputs:
         lineage = {item.column: {"inputFields": [_input(table, item.column, "IDENTITY")]} for item in resource.items}
         facets["columnLineage"] = _facet("columnLineage", fields=lineage)
@@ -87,7 +94,7 @@ def _mounted(place: Place, resource: PublishedResource, sources: Mapping[str, So
         rfc3339(resource.published_at),
         run=f"mount/{resource.code}",
         job=_job(place, mount.connector or f"mount.{resource.code}", resource.title, resource.department),
-        inputs=inputs,
+        inputs=[*inputs, *of_product],
         outputs=[_dataset(_topic(place, mount.topic), **facets)],
     )
 

@@ -34,7 +34,7 @@ _OURS = (
     Action.REFUSE, Action.DISPUTE, Action.ESCALATE, Action.OVERTURN, Action.UPHOLD, Action.HAND_IN, Action.CONFIRM,
     Action.EVALUATE, Action.CLOSE, Action.REVOKE, Action.WITHDRAW,
 )  # fmt: skip
-Channel = Literal["topic", "table", "api"]
+Channel = Literal["topic", "table", "api", "product"]
 
 
 class EmergencyForm(Strict):
@@ -70,7 +70,7 @@ class DemandForm(Strict):
     items: Annotated[list[Slug], Field(max_length=2_000)] = []
     masks: Annotated[dict[Slug, dict[str, Any]], Field(max_length=2_000), Json] = {}
     row_filter: Annotated[Note, Field(max_length=4_000)] | None = None
-    channels: Annotated[list[Channel], Field(min_length=1, max_length=3)] = ["topic"]
+    channels: Annotated[list[Channel], Field(min_length=1, max_length=4)] = ["topic"]
     table: OwnTable | None = None
     purpose: Text
     scenario: Note | None = None

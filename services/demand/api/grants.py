@@ -48,7 +48,7 @@ class GrantIn(Strict):
     items: Annotated[list[Annotated[str, Plain]], Field(max_length=500)]
     masks: Annotated[dict[str, dict[str, Any]], Json] = {}
     row_filter: Annotated[str, Field(max_length=4_000), Plain] | None = None
-    channels: list[Literal["topic", "table", "api"]] = ["topic"]
+    channels: list[Literal["topic", "table", "api", "product"]] = ["topic"]
     table_target: TableTarget | None = None
     purpose: Note
     valid_from: AwareDatetime | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from services.core import masks, rowfilter
 from services.core.defects import Defect
+from services.core.words import Words
 
 
 class State(StrEnum):
@@ -72,12 +73,26 @@ def defects(asked: Asked, resource: Mapping[str, Any]) -> list[Defect]:
         found.append(Defect("/items", "name at least one item"))
     if not asked.channels:
         found.append(Defect("/channels", "name at least one channel"))
+    if "product" in asked.channels and "product" not in resource["sharing_channels"]:
+        # what a product is computed from goes on to others, which only its provider can allow
+        words = Words("its provider does not offer it for data products", "提供部门未将该资源用于数据产品定制")
+        found.append(Defect("/channels", words))
+    found += _halted_defects(resource)
     if ("table" in asked.channels) != (asked.table_target is not None):
         found.append(Defect("/table_target", "goes with the channel table, and that with it"))
     known = {item["name"]: item for item in resource["items"]}
     return (
         found + _item_defects(asked, known, important=resource["grade"] == "important") + _filter_defects(asked, known)
     )
+
+
+def _halted_defects(resource: Mapping[str, Any]) -> list[Defect]:
+    """A product whose inputs are no longer granted, or have become stricter, goes to nobody new."""
+    mount = resource.get("mount") or {}
+    if mount.get("kind") != "product" or mount.get("halted") is None:
+        return []
+    words = Words(f"the data product is halted: {mount['halted']}", f"数据产品已停止：{mount['halted']}")
+    return [Defect("/resource", words)]
 
 
 def _item_defects(asked: Asked, known: Mapping[str, Any], *, important: bool) -> list[Defect]:

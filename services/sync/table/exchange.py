@@ -1,18 +1,23 @@
-"""Which departments' databases are served: one thread a database, from the grants in force with the channel `table`."""
+"""Which databases are served, one thread each: those of departments, by the grants in force with the channel `table`,
+and the exchange's own workroom, by those with the channel `product`.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import structlog
 
+from services.core import workroom as places
 from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import SecretMissing, Settings
-from services.sync.sink import Sink, Standing, Store, grants_by_store
+from services.sync.sink import Sink, Standing, State, Store, grants_by_store
+from services.sync.table import workroom
 from services.sync.table.database import GROUP
 from services.sync.table.mysql import MySql
 from services.sync.table.postgres import Postgres
@@ -35,6 +40,7 @@ class TableExchange:
         self._changed = threading.Event()
         self._sinks: dict[str, Sink] = {}
         self._without: dict[str, str] = {}
+        self._in_workroom: frozenset[str] | None = None
         self.grants: StateView[dict[str, Any]] = StateView(
             lambda wait: state_consumer(settings, "sync", "sync.table.grants", wait),
             "demand.grants",
@@ -75,7 +81,10 @@ class TableExchange:
 
     def _look(self) -> None:
         wanted = grants_by_store(self.grants.values(), "table", lambda grant: str(grant["table_target"]["dsn_secret"]))
-        without: dict[str, str] = {}
+        products = grants_by_store(self.grants.values(), "product", lambda _: places.DATABASE).get(places.DATABASE, {})
+        without = self._arrange(products)
+        if products and not without:
+            wanted[places.DATABASE] = {name: workroom.target(grant) for name, grant in products.items()}
         for name, grants in wanted.items():
             if name not in self._sinks:
                 try:
@@ -96,16 +105,38 @@ class TableExchange:
                 log.warning("grant waits", grant=grant, reason=reason)
         self._without = without
 
+    def _arrange(self, products: Mapping[str, State]) -> dict[str, str]:
+        """Have the workroom hold what these grants need, and nothing of others; why they wait, where it does not."""
+        sink = self._sinks.get(places.DATABASE)
+        # what is still being written goes when it is not any more
+        kept = frozenset(products) | {one.grant for one in (sink.standings() if sink else ())}
+        if kept == self._in_workroom:
+            return {}
+        try:
+            workroom.admit(self._settings, {str(grant["department"]) for grant in products.values()})
+            for grant in workroom.sweep(self._settings, kept):
+                log.info("a grant's rows are gone from the workroom", grant=grant)
+        except (psycopg.Error, SecretMissing) as error:
+            reason = f"the workroom is not ready: {type(error).__name__}"
+            return dict.fromkeys(products, reason)
+        self._in_workroom = kept
+        return {}
+
     def _store(self, name: str) -> Store:
         try:
+            if name == places.DATABASE:
+                return self._made(Postgres, name, places.address(self._settings, places.KEEPER))
             dsn = self._settings.connection_string(name)
         except SecretMissing as error:
             raise UnknownTarget(str(error)) from error
         for scheme, make in STORES.items():
             if dsn.startswith(scheme):
-                receipts = Receipts(self._settings, self._registry)
-                return make(name, dsn, self._registry, receipts, timedelta(hours=self._settings.delete_retention_hours))
+                return self._made(make, name, dsn)
         raise UnknownTarget(f"the connection string {name!r} begins with none of {', '.join(STORES)}")
+
+    def _made(self, make: Make, name: str, dsn: str) -> Store:
+        receipts = Receipts(self._settings, self._registry)
+        return make(name, dsn, self._registry, receipts, timedelta(hours=self._settings.delete_retention_hours))
 
 
 Make = Callable[[str, str, Registry, Receipts, timedelta], Store]

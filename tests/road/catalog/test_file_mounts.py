@@ -68,7 +68,7 @@ def clerk(town: Town, place: Place) -> Iterator[Clerk]:
     assert mount["credentials"] is None
     assert mount["mount"] | {"halted_items": []} == {
         "kind": "file", "system": SYSTEM, "schema": "", "table": "", "topic": f"cdc.{SYSTEM}.{code}", "connector": "",
-        "endpoint": f"/api/catalog/v1/resources/{code}/mount/files", "halted": None, "halted_items": [],
+        "endpoint": f"/api/catalog/v1/resources/{code}/mount/files", "inputs": [], "halted": None, "halted_items": [],
     }  # fmt: skip
     api = place.caller("provider", department=OWNER.slug)
     yield Clerk(api, Table(town.exchange, None, code, "", mount["mount"]["topic"]))  # type: ignore[arg-type]

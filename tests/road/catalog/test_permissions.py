@@ -71,6 +71,7 @@ WHO: dict[str, frozenset[Role]] = {
     "POST /resources/{code}/mount/credentials": WRITERS,
     "POST /resources/{code}/mount/files": WRITERS,
     "POST /resources/{code}/mount/upstream/preview": WRITERS,
+    "POST /resources/{code}/mount/product/preview": WRITERS,
     "GET /mounts": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /clearances": frozenset({Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR}),
     "GET /notices": EVERYONE,

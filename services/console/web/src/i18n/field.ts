@@ -45,7 +45,7 @@ export const zh = {
     system: '信息系统', source: '数据来源', mount: '连接器', changes: '变更流', resource: '资源', contract: '契约', grant: '授权',
     delivery: '交付通道', department: '使用部门',
   },
-  mountKinds: { table: '数据库表', topic: '系统自行写入', api: '上游接口', file: '文件' },
+  mountKinds: { table: '数据库表', topic: '系统自行写入', api: '上游接口', file: '文件', product: '数据产品' },
   conditions: { ok: '正常', warn: '需关注', stopped: '已停止' },
   events: {
     drafted: '起草申请', written: '修改申请', submitted: '提交申请', approved: '同意共享', approved_once: '首次同意', emergency_granted: '应急授权',
@@ -163,7 +163,7 @@ export const en: Like<typeof zh> = {
     system: 'system', source: 'source', mount: 'connector', changes: 'change topic', resource: 'resource',
     contract: 'contract', grant: 'grant', delivery: 'channel', department: 'department',
   },
-  mountKinds: { table: 'database table', topic: 'written by the system', api: 'upstream API', file: 'files' },
+  mountKinds: { table: 'database table', topic: 'written by the system', api: 'upstream API', file: 'files', product: 'data product' },
   conditions: { ok: 'well', warn: 'look at it', stopped: 'stopped' },
   events: {
     drafted: 'demand drafted', written: 'demand changed', submitted: 'demand submitted', approved: 'demand approved',

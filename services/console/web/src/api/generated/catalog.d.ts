@@ -719,7 +719,7 @@ export interface paths {
         get: operations["read_mount_api_catalog_v1_resources__code__mount_get"];
         /**
          * Mount Resource
-         * @description Tie a resource to a table, to a topic that its system fills itself, to files that are sent, or to an API.
+         * @description Tie a resource to a table, a topic that its system fills itself, files that are sent, an API, or a view.
          *
          *     The resource is marked as mounted only when all that it needs is there (a table's connector runs); what will not
          *     do is removed again. For a topic the answer holds the credentials to fill it, this once.
@@ -862,6 +862,28 @@ export interface paths {
          *     The draft is tried, or what is in force where there is none. Two pages are asked for, and nothing is changed.
          */
         post: operations["preview_upstream_api_catalog_v1_resources__code__mount_upstream_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/catalog/v1/resources/{code}/mount/product/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Product
+         * @description Try a view for a resource: what its columns come from, all defects, ten masked rows, the rules' result.
+         *
+         *     The draft is tried, or what is in force where there is none. Nothing is changed.
+         */
+        post: operations["preview_product_api_catalog_v1_resources__code__mount_product_preview_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2097,7 +2119,7 @@ export interface components {
         Mode: "full" | "changes";
         /**
          * MountForm
-         * @description What of which system is to fill the resource: a table, its own writing to a topic, files, or its HTTP API.
+         * @description What of which system is to fill the resource: a table, its own writing to a topic, files, its API, or a view.
          * @example {
          *       "schema": "population",
          *       "system": "public_security",
@@ -2117,6 +2139,16 @@ export interface components {
          *       "upstream": {
          *         "url": "https://api.example.gov.cn/persons"
          *       }
+         *     }
+         * @example {
+         *       "kind": "product",
+         *       "product": {
+         *         "inputs": {
+         *           "person": "0a1b2c3d4e5f"
+         *         },
+         *         "sql": "SELECT household, count(*) AS people FROM person GROUP BY household"
+         *       },
+         *       "system": "statistics"
          *     }
          */
         MountForm: {
@@ -2139,13 +2171,15 @@ export interface components {
             table?: string | null;
             /** @description Of an API. */
             upstream?: components["schemas"]["UpstreamForm"] | null;
+            /** @description Of a data product. */
+            product?: components["schemas"]["ProductForm"] | null;
         };
         /**
          * MountKind
-         * @description What a resource is tied to (挂接): a table's change stream, a topic its system fills, an API, a file drop.
+         * @description What a resource is tied to (挂接): a table's change stream, a topic its system fills, an API, files, a view.
          * @enum {string}
          */
-        MountKind: "table" | "topic" | "api" | "file";
+        MountKind: "table" | "topic" | "api" | "file" | "product";
         /** MountOut */
         MountOut: {
             /** @default table */
@@ -2174,6 +2208,12 @@ export interface components {
             connector: string;
             /** Endpoint */
             endpoint?: string | null;
+            /**
+             * Inputs
+             * @description Resources that a data product is computed from.
+             * @default []
+             */
+            inputs: string[];
             /** Halted */
             halted?: string | null;
             /**
@@ -2204,6 +2244,8 @@ export interface components {
             reread?: components["schemas"]["RereadOut"] | null;
             /** @description Of an API. */
             upstream?: components["schemas"]["UpstreamOut"] | null;
+            /** @description Of a data product. */
+            product?: components["schemas"]["ProductOut"] | null;
             /** Findings */
             findings: components["schemas"]["FindingOut"][];
         };
@@ -2312,6 +2354,16 @@ export interface components {
             open: boolean;
             /** Conditions */
             conditions?: string | null;
+        };
+        /**
+         * OriginOut
+         * @description An item of an input that a column is computed from.
+         */
+        OriginOut: {
+            /** Input */
+            input: string;
+            /** Item */
+            item: string;
         };
         /** Page[CategoryForm] */
         Page_CategoryForm_: {
@@ -2525,6 +2577,86 @@ export interface components {
             }[];
             /** Sampled */
             sampled: number;
+            /** Rules */
+            rules: components["schemas"]["RuleTriedOut"][];
+        };
+        /**
+         * ProductForm
+         * @description A view in SQL, and the grants that it reads, by the names that it calls them.
+         *
+         *     The view is one SELECT over these names (and over SELECTs in FROM and WITH), joined by equal columns; what it calls
+         *     its columns are the columns of the items. Conditions, arithmetic, CASE, CAST, aggregates and functions of a list may
+         *     stand in it; what would tell another thing of the same rows (the clock, chance, an order) may not.
+         * @example {
+         *       "inputs": {
+         *         "household": "5f4e3d2c1b0a",
+         *         "person": "0a1b2c3d4e5f"
+         *       },
+         *       "sql": "SELECT h.region, count(*) AS people FROM person p JOIN household h ON h.id = p.household GROUP BY h.region"
+         *     }
+         */
+        ProductForm: {
+            /** Sql */
+            sql: string;
+            /** Inputs */
+            inputs: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * ProductOut
+         * @description The view of a data product, and how evaluating it has gone last.
+         */
+        ProductOut: {
+            /** Sql */
+            sql: string;
+            /**
+             * Inputs
+             * @description Grants by the names that the view calls them.
+             */
+            inputs: {
+                [key: string]: string;
+            };
+            /** Rows */
+            rows: number | null;
+            /**
+             * Evaluated At
+             * @description When something of an input had changed last.
+             */
+            evaluated_at: string | null;
+            /**
+             * Milliseconds
+             * @description How long the view took.
+             */
+            milliseconds: number | null;
+        };
+        /** ProductPreviewForm */
+        ProductPreviewForm: {
+            product: components["schemas"]["ProductForm"];
+        };
+        /**
+         * ProductPreviewOut
+         * @description What mounting a view would meet. `rows` are masked, by the gravest sensitivity of what they come from.
+         */
+        ProductPreviewOut: {
+            /** Columns */
+            columns: components["schemas"]["ViewColumnOut"][];
+            /**
+             * Defects
+             * @description What keeps the resource from being mounted.
+             */
+            defects: components["schemas"]["DefectOut"][];
+            /** Rows */
+            rows: {
+                [key: string]: unknown;
+            }[];
+            /** Sampled */
+            sampled: number;
+            /**
+             * Seconds
+             * @description How long the view took.
+             */
+            seconds: number;
             /** Rules */
             rules: components["schemas"]["RuleTriedOut"][];
         };
@@ -3399,6 +3531,17 @@ export interface components {
              */
             published_at: string;
         };
+        /** ViewColumnOut */
+        ViewColumnOut: {
+            /** Name */
+            name: string;
+            /** Type */
+            type: string;
+            /** @description Of an item that it fills; null where no item can. */
+            item_type: components["schemas"]["ItemType"] | null;
+            /** Origins */
+            origins: components["schemas"]["OriginOut"][];
+        };
         /**
          * Weight
          * @description What a finding does: `stop` ends delivery until it is mended, `warn` asks for somebody, `note` is to know.
@@ -3466,7 +3609,7 @@ export interface components {
          * Kind
          * @enum {string}
          */
-        services__catalog__domain__drift__Kind: "table_gone" | "column_gone" | "column_renamed" | "column_retyped" | "column_nullable" | "column_new" | "key_changed" | "identity_not_full" | "publication_gone" | "slot_gone" | "publication_remade" | "slot_remade" | "slot_lost" | "log_retained" | "connector_failed" | "connector_gone" | "source_unreachable" | "topic_gone" | "user_gone" | "schema_unfit" | "upstream_failed" | "rows_unfit";
+        services__catalog__domain__drift__Kind: "table_gone" | "column_gone" | "column_renamed" | "column_retyped" | "column_nullable" | "column_new" | "key_changed" | "identity_not_full" | "publication_gone" | "slot_gone" | "publication_remade" | "slot_remade" | "slot_lost" | "log_retained" | "connector_failed" | "connector_gone" | "source_unreachable" | "topic_gone" | "user_gone" | "schema_unfit" | "upstream_failed" | "rows_unfit" | "input_ended" | "input_stricter" | "view_failed";
         /**
          * State
          * @enum {string}
@@ -5795,6 +5938,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApiPreviewOut"];
+                };
+            };
+            /** @description A problem, told in the caller's language (RFC 9457) */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A problem, told in the caller's language (RFC 9457) */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    preview_product_api_catalog_v1_resources__code__mount_product_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                code: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProductPreviewForm"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProductPreviewOut"];
                 };
             };
             /** @description A problem, told in the caller's language (RFC 9457) */

@@ -994,7 +994,7 @@ export interface components {
              *       "topic"
              *     ]
              */
-            channels: ("topic" | "table" | "api")[];
+            channels: ("topic" | "table" | "api" | "product")[];
             table?: components["schemas"]["OwnTable"] | null;
             /** Purpose */
             purpose: string;
@@ -1216,7 +1216,7 @@ export interface components {
              *       "topic"
              *     ]
              */
-            channels: ("topic" | "table" | "api")[];
+            channels: ("topic" | "table" | "api" | "product")[];
             table_target?: components["schemas"]["TableTarget"] | null;
             /** Purpose */
             purpose: string;

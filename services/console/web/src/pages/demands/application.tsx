@@ -125,7 +125,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
   const initial: Partial<Fields> = demand
     ? {
         kind: demand.kind === 'catalogued' ? 'catalogued' : 'uncatalogued', title: demand.title, purpose: demand.purpose,
-        frequency: demand.frequency, channels: demand.channels.filter((one) => one === 'topic' || one === 'table' || one === 'api'),
+        frequency: demand.frequency, channels: demand.channels.filter((one) => one === 'topic' || one === 'table' || one === 'api' || one === 'product'),
         until: demand.until ? dayjs(demand.until) : null,
         ...(demand.resource ? { resource: demand.resource } : {}),
         ...(demand.wanted ? { wanted: demand.wanted } : {}),
@@ -212,7 +212,7 @@ function Apply({ demand, etag }: { demand?: DemandDetail; etag?: string | null }
                 <DatePicker style={{ width: '100%' }} minDate={dayjs().add(1, 'day')} />
               </Form.Item>
               <Form.Item name="channels" label={told.channels} rules={[{ type: 'array', min: 1, message: told.need }]}>
-                <Checkbox.Group options={(['topic', 'table', 'api'] as const).map((value) => ({ value, label: words.field.channels[value] }))} />
+                <Checkbox.Group options={(['topic', 'table', 'api', 'product'] as const).map((value) => ({ value, label: words.field.channels[value] }))} />
               </Form.Item>
             </div>
             {channels.includes('table') && (
