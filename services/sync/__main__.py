@@ -19,7 +19,6 @@ from services.core.settings import Settings, settings
 from services.sync import api, store
 from services.sync.bookkeeping import TOPICS, Books
 from services.sync.events import Publisher
-from services.sync.live import Live
 from services.sync.projection import native
 from services.sync.relay.worker import Relay
 from services.sync.room import Room
@@ -53,7 +52,6 @@ def main() -> None:
         lambda: consumer(here, "sync", "sync.books", session_timeout_ms=6_000),
         TOPICS, store.positions, room.session, Books(registry, publisher).take,
     )  # fmt: skip
-    live = Live(here)
     checks = {
         "relay": relay.why_not_ready,
         "relay of topics filled from outside": beside.why_not_ready,
@@ -77,7 +75,7 @@ def main() -> None:
     with ThreadPoolExecutor(1, "relay beside") as pool:
         try:
             work = pool.submit(_run, beside, stop)
-            relay.run(stop, on_idle=lambda: live.show({**beside.figures.copy(), **relay.figures}))
+            relay.run(stop)
         finally:
             stop.set()
         work.result()

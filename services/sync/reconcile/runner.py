@@ -241,7 +241,7 @@ class Reconciler(threading.Thread):
     ) -> Iterator[tuple[ChangeTopic, ShareTopic, Table | None]]:
         (grant,) = route.grants
         digests = Digests(self._registry, grant, self._master)
-        inspection = Inspection(self._settings, self._registry, self._master, "reconciliation")
+        inspection = Inspection(self._settings, self._registry)
         lists = {one["name"]: one["codes"] for one in self._code_lists.values()}
         inspection.keep_only({}, lists)
         with ExitStack() as stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -43,10 +43,9 @@ class Findings:
 class Inspection:
     """The gate of one relay worker, its judges, and what is told of both."""
 
-    def __init__(self, settings: Settings, registry: Registry, master: bytes, worker: str) -> None:
-        """`worker` names the run, so that what it counts counts once."""
-        self._settings, self._registry, self._worker = settings, registry, worker
-        self.gate = Gate(master)
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self._settings, self._registry = settings, registry
+        self.gate = Gate(bytes.fromhex(settings.secret("pseudonym_key")))
         self._judges: dict[tuple[int, str, int], Judge | None] = {}
         self._fast: dict[tuple[int, str, int], Any] = {}
         self._code_lists: dict[str, frozenset[str]] = {}
@@ -176,8 +175,8 @@ class Inspection:
         """An order is carried out, or has nothing to be carried out on any more."""
         produce(ORDERS.name, key=order, value=None)
 
-    def write(self, produce: Produce, findings: Findings, now: datetime) -> None:
-        """Waits and scores of a transaction that is about to commit."""
+    def write(self, produce: Produce, findings: Findings, now: datetime, run: str) -> None:
+        """Waits and scores of a transaction that is about to commit; scores of a `run` count once by their number."""
         for (where, digest), waiting in self.gate.waits.changed().items():
             value = None if waiting is None else self._waiting.encode(_record(where, digest, waiting))
             produce(WAITING.name, key=f"{where[0]}/{where[1]}/{digest.hex()}", value=value)
@@ -188,7 +187,7 @@ class Inspection:
             count = {
                 "resource": resource,
                 "department": route.resource["department"],
-                "worker": self._worker,
+                "worker": run,
                 "sequence": self._sequences[resource],
                 "counted_at": now,
                 **score.record(),
@@ -234,5 +233,3 @@ def _record(where: Partition, digest: bytes, waiting: Waiting) -> dict[str, Any]
 
 
 ENDS = {Fate.CORRECTED: "corrected", Fate.DELETED: "deleted"}
-Exceptions = Iterator[tuple[int, int, Any, Decision]]
-"""Changes that do not simply go on: number, id of the schema, the change decoded, and what becomes of it."""

@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from services.core.kafka import admin_client, read_to_end
-from services.sync.relay import worker
+from services.sync.relay import assignment, transaction
 from services.sync.relay.worker import Relay
 from tests.road.catalog.test_topic_mounts import System, as_table, mounted, resource
 from tests.road.sync.network import Network
@@ -78,8 +78,9 @@ def counted(town: Town, topic: str) -> dict[str, list[int]]:
 
 
 def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "TRANSACTION_TIMEOUT_SECONDS", 3.0)
-    monkeypatch.setattr(worker, "REQUEST_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr(transaction, "TIMEOUT_SECONDS", 3.0)
+    monkeypatch.setattr(assignment, "TIMEOUT_SECONDS", 3.0)
+    monkeypatch.setattr(transaction, "REQUEST_TIMEOUT_MS", 2_000)
     stop, exchange = threading.Event(), town.exchange
     with Network(exchange.home.ports["kafka"], SEED, one_in=40) as network:
         through = exchange.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{network.port}"})

@@ -1,0 +1,138 @@
+"""Which partitions are ours: membership of the group, what it gives and takes, and the live stream of what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from services.core.kafka import consumer
+from services.core.settings import Settings
+from services.sync.relay.changes import Partition, Stretch
+from services.sync.relay.inspection import Inspection
+from services.sync.relay.progress import Progress
+from services.sync.relay.repeats import parse
+from services.sync.relay.standing import Standing
+from services.sync.relay.transaction import TIMEOUT_SECONDS
+
+log = structlog.get_logger()
+
+LIVE_BATCH = 5_000
+
+
+class Assignment:
+    """A member of the group `group`. All but `isolation` is for the worker's own thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        group: str,
+        isolation: str,
+        standing: Standing,
+        inspection: Inspection,
+        progress: Progress,
+        on_given: Callable[[], None],
+    ) -> None:
+        """`isolation` is how change topics are read; `on_given` is called when partitions have come."""
+        self._settings, self._group, self.isolation = settings, group, isolation
+        self._standing, self._inspection, self._progress = standing, inspection, progress
+        self._on_given = on_given
+        self._subscribed: list[str] = []
+
+    def join(self, client_id: str) -> None:
+        """Become a member, of no partitions yet."""
+        self._source = consumer(
+            self._settings,
+            "sync",
+            self._group,
+            group_protocol="consumer",
+            isolation_level=self.isolation,
+            client_id=client_id,
+        )
+        # asks for offsets that no open transaction of another worker can change any more (KIP-447): a consumer that
+        # reads what is not committed would be told the older ones, and what lies between would be delivered twice
+        self._settled = consumer(self._settings, "sync", self._group)
+
+    def leave(self) -> None:
+        self._source.close()
+        self._settled.close()
+
+    def follow(self, topics: Sequence[str]) -> None:
+        """Share in these change topics from now on."""
+        if topics and list(topics) != self._subscribed:
+            self._source.subscribe(
+                list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke
+            )
+            self._subscribed = list(topics)
+
+    def take(self, wait_seconds: float) -> list[Stretch]:
+        """What is there of the live stream: at once what has come, else after a wait for the first."""
+        first = self._source.poll(wait_seconds)
+        if first is None:
+            return []
+        live, taken = self._standing.live, dict[Partition, Stretch]()
+        for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
+            error = message.error()
+            if error is None:
+                where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
+                stretch = taken.get(where) or taken.setdefault(
+                    where, self._standing.stretch(where, live.get(where, -1))
+                )
+                # a rebalance in between may have taken the partition away, or given it back from an earlier offset
+                if where in live and offset >= stretch.end:
+                    stretch.append(offset, message)
+            elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
+                continue
+            else:
+                raise KafkaException(error)
+        return [stretch for where, stretch in taken.items() if where in live]
+
+    def group_metadata(self) -> object:
+        """Who we are in the group, for the transaction that commits offsets."""
+        return self._source.consumer_group_metadata()
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a change topic has. Raises KafkaException."""
+        return len(self._source.list_topics(topic, TIMEOUT_SECONDS).topics[topic].partitions)
+
+    def offset_at(self, where: Partition, at: datetime) -> int:
+        """The first offset of what was written at or after a time; -1 where nothing was. Raises KafkaException."""
+        (found,) = self._source.offsets_for_times(
+            [TopicPartition(*where, int(at.timestamp() * 1_000))], TIMEOUT_SECONDS
+        )
+        return int(found.offset)
+
+    def take_up_again(self) -> None:
+        """Go on from what is committed, in all partitions that are ours. Raises KafkaException."""
+        assigned = self._source.assignment()
+        self._forget(list(self._standing.live))
+        if assigned:
+            self._on_assign(self._source, assigned)
+        for where, offset in self._standing.live.items():
+            self._source.seek(TopicPartition(*where, offset))
+
+    def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
+        standing = self._standing
+        for where in self._settled.committed(partitions, TIMEOUT_SECONDS):
+            standing.live[where.topic, where.partition] = max(where.offset, 0)
+            standing.heard[where.topic, where.partition] = parse(where.metadata)
+        mine = {(where.topic, where.partition) for where in partitions}
+        for one in self._progress.read():
+            way = (one["grant"], one["topic"], one["partition"])
+            if way[1:] in mine:
+                standing.resume(way, one["cursor"], merged=one["merged"], replay=one["replay"])
+        self._inspection.take_up(mine)
+        self._on_given()
+        standing.place(mine, datetime.now(UTC))
+        log.info("partitions assigned", partitions=len(mine))
+
+    def _on_revoke(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        self._forget([(where.topic, where.partition) for where in partitions])
+        log.info("partitions given up", partitions=len(partitions))
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        self._inspection.gate.waits.forget(partitions)
+        self._standing.forget(partitions)

@@ -1,0 +1,68 @@
+"""Changes as they are taken from a change topic: partition by partition, in their order, in bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Message
+
+from services.sync.relay.routes import Route, State
+
+Partition = tuple[str, int]
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Changes of one partition: their offsets and bytes. `end` is the offset after the last message.
+
+    `keys` are the bytes of their keys, where the resource has rules; else None.
+    """
+
+    where: Partition
+    end: int = 0
+    keys: list[bytes | None] | None = None
+    offsets: list[int] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+
+    def append(self, offset: int, message: Message) -> None:
+        """One message; a tombstone follows a delete, which has made its own, and is only read past."""
+        self.end = offset + 1
+        if (value := message.value()) is not None:
+            self.offsets.append(offset)
+            self.values.append(value)
+            if self.keys is not None:
+                self.keys.append(message.key())
+
+    def place(self, number: int) -> Place:
+        """Where change `number` stands."""
+        return (*self.where, self.offsets[number])
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was decoded: where it stands, its bytes and what they say."""
+
+    place: Place
+    value: bytes
+    schema_id: int
+    envelope: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """For whom changes are projected: grants of one resource, on the live stream or `catching_up` with it.
+
+    With `replays`, those that catch up were delivered before what they are delivered now.
+    """
+
+    route: Route
+    grants: list[State]
+    catching_up: bool = False
+    replays: bool = False
+
+    def __iter__(self) -> Iterator[State]:
+        return iter(self.grants)

@@ -1,0 +1,204 @@
+"""Where a worker stands: its partitions, and on which way each grant is served from them. Knows nothing of Kafka.
+
+A grant's way through a partition begins in a lane, which reads what was before, or on the live stream where nothing
+was. A lane that has reached the live position is merged: from there on, the live stream serves the grant. A replay is a
+lane again, or, for single rows, a scan beside the live stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from services.sync.relay.changes import Partition, Stretch
+from services.sync.relay.manifest import Message
+from services.sync.relay.repeats import Mark
+from services.sync.relay.routes import Route, State
+
+log = structlog.get_logger()
+
+Way = tuple[str, str, int]
+"""Grant, topic, partition."""
+V = TypeVar("V")
+
+
+@dataclass(slots=True)
+class Lane:
+    """A grant that catches up with a partition; `cursor` is the next offset it reads.
+
+    With a `replay` it is delivered what it was delivered before; `touched` are the keys that it got again since, None
+    where that is not known any more. From `new_from` on nothing was delivered yet: there it left the live stream.
+    """
+
+    grant: str
+    partition: Partition
+    cursor: int
+    replay: str = ""
+    begun_at: int = 0
+    touched: set[bytes] | None = None
+    new_from: int = 0
+    records: int = 0
+
+    @property
+    def way(self) -> Way:
+        return (self.grant, *self.partition)
+
+
+@dataclass(slots=True)
+class Scan:
+    """A look for the last records of some keys of a grant in a partition, beside the live stream."""
+
+    lane: Lane
+    keys: frozenset[bytes]
+    asked: State
+    found: dict[bytes, list[Message]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How far a grant is served: partitions on the live stream, partitions that catch up, and what those have to go.
+
+    `behind` is in offsets: at most as many changes, for compaction and transactions leave gaps.
+    """
+
+    live: int
+    catching_up: int
+    behind: int
+
+
+class Standing:
+    """The partitions of one worker and the ways of grants through them.
+
+    One thread changes it; others may ask how a grant is served and a replay goes.
+    """
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Route] = {}
+        self.live: dict[Partition, int] = {}
+        """Our partitions, and which offset of each the live stream reads next."""
+        self.heard: dict[Partition, Mark] = {}
+        """What the sources' logs have said, as far as the live stream has read."""
+        self.lanes: dict[Way, Lane] = {}
+        self.merged: set[Way] = set()
+        self.unwritten: set[Way] = set()
+        """Merged, and the topic of progress does not know it yet."""
+        self.scans: dict[Way, Scan] = {}
+        self.replayed: dict[Way, str] = {}
+        """The replay that was served last."""
+        self.fills: dict[str, int] = {}
+
+    # -- what is asked -----------------------------------------------------------------------------------------------
+
+    def serving(self, grant: str) -> Serving | None:
+        """How `grant` is served here; None when it is not."""
+        live = [way for way in self.merged.copy() if way[0] == grant]
+        lanes = [lane for lane in self.lanes.copy().values() if lane.grant == grant]
+        if not live and not lanes:
+            return None
+        behind = sum(max(0, self.live.get(lane.partition, 0) - lane.cursor) for lane in lanes)
+        return Serving(len(live), len(lanes), behind)
+
+    def replaying(self, replay: str) -> list[tuple[int, int, int]]:
+        """By partition that a replay is served in just now: where it began, where it is, and where it ends."""
+        lanes = [lane for lane in self.lanes.copy().values() if lane.replay == replay]
+        lanes += [scan.lane for scan in self.scans.copy().values() if scan.lane.replay == replay]
+        return [(lane.begun_at, lane.cursor, self.live.get(lane.partition, lane.cursor)) for lane in lanes]
+
+    def stretch(self, where: Partition, end: int = 0) -> Stretch:
+        """An empty stretch, which keeps the keys of its changes where they are needed."""
+        route = self.routes.get(where[0])
+        return Stretch(where, end, [] if route is not None and route.has_rules else None)
+
+    def has_caught_up(self, lane: Lane) -> bool:
+        """Whether the live stream can serve a lane's grant from here on."""
+        return lane.cursor >= self.live.get(lane.partition, lane.cursor + 1)
+
+    # -- what changes ------------------------------------------------------------------------------------------------
+
+    def reroute(self, routes: Mapping[str, Route]) -> None:
+        """The catalogue or the demand side have changed who gets what."""
+        self.routes = dict(routes)
+        served = {(str(grant["id"]), topic) for topic, route in routes.items() for grant in route.grants}
+        self.lanes = {way: lane for way, lane in self.lanes.items() if way[:2] in served}
+        self.scans = {way: scan for way, scan in self.scans.items() if way[:2] in served}
+        for route in routes.values():
+            for grant in route.grants:
+                self._fill(grant)
+
+    def _fill(self, grant: State) -> None:
+        """A grant whose share topic was lost is served from the beginning again."""
+        known = self.fills.get(grant["id"])
+        self.fills[grant["id"]] = grant["fill"]
+        if known is not None and known != grant["fill"]:
+            self.lanes = {way: lane for way, lane in self.lanes.items() if way[0] != grant["id"]}
+            self.merged = {way for way in self.merged if way[0] != grant["id"]}
+            self.unwritten = {way for way in self.unwritten if way[0] != grant["id"]}
+            self.replayed = {way: replay for way, replay in self.replayed.items() if way[0] != grant["id"]}
+
+    def place(self, partitions: Iterable[Partition], now: datetime) -> None:
+        """Give each grant that has begun and has no way yet a lane - or the live stream, where nothing was read."""
+        for topic, partition in list(partitions):
+            route = self.routes.get(topic)
+            for grant in route.live(now) if route else ():
+                way = (str(grant["id"]), topic, partition)
+                if way in self.merged or way in self.lanes:
+                    continue
+                if self.live.get((topic, partition), 0) == 0:
+                    self.merge(way)
+                else:
+                    self.lanes[way] = Lane(way[0], (topic, partition), 0)
+                    log.info("catching up", grant=way[0], topic=topic, partition=partition)
+
+    def resume(self, way: Way, cursor: int, *, merged: bool, replay: str) -> None:
+        """A way as it was committed."""
+        self.replayed[way] = replay
+        if merged:
+            self.merged.add(way)
+            self.lanes.pop(way, None)
+        else:
+            self.lanes[way] = Lane(way[0], way[1:], cursor, replay, cursor)
+
+    def merge(self, way: Way) -> None:
+        """The live stream serves it from here on; that is to be written."""
+        self.lanes.pop(way, None)
+        self.merged.add(way)
+        self.unwritten.add(way)
+
+    def leave(self, lane: Lane) -> None:
+        """A grant goes off the live stream into a lane that replays; that is written already."""
+        self.merged.discard(lane.way)
+        self.unwritten.discard(lane.way)
+        self.replayed[lane.way] = lane.replay
+        self.lanes[lane.way] = lane
+
+    def come_back(self, lane: Lane) -> None:
+        """A lane that replays is over, and the live stream serves its grant again; that is written already."""
+        self.lanes.pop(lane.way, None)
+        self.merged.add(lane.way)
+        self.replayed[lane.way] = lane.replay
+
+    def found(self, scan: Scan) -> None:
+        """A scan is over, and what it has found is delivered; that is written already."""
+        self.scans.pop(scan.lane.way, None)
+        self.replayed[scan.lane.way] = scan.lane.replay
+        self.unwritten.discard(scan.lane.way)
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """The partitions are another's now, or are taken up anew."""
+        gone = set(partitions)
+        for where in gone:
+            self.live.pop(where, None)
+            self.heard.pop(where, None)
+        self.lanes = _outside(gone, self.lanes)
+        self.merged = {way for way in self.merged if way[1:] not in gone}
+        self.unwritten = {way for way in self.unwritten if way[1:] not in gone}
+        self.scans = _outside(gone, self.scans)
+        self.replayed = _outside(gone, self.replayed)
+
+
+def _outside(partitions: Set[Partition], ways: Mapping[Way, V]) -> dict[Way, V]:
+    return {way: one for way, one in ways.items() if way[1:] not in partitions}
