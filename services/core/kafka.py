@@ -277,12 +277,15 @@ class StateView(Generic[V]):
             self._on_change(key, decoded)
 
 
-def read_to_end(source: Consumer, partitions: int, timeout: float = 60.0) -> Iterator[Message]:
+def read_to_end(
+    source: Consumer, partitions: int, timeout: float = 60.0, *, past: Mapping[int, int] | None = None
+) -> Iterator[Message]:
     """What the `partitions` assigned to `source` hold up to their last stable offsets.
 
-    `source` must announce the ends itself (`state_consumer` does): offsets are not contiguous (control records,
-    compaction), so no arithmetic on them tells where the end is. Raises KafkaException on errors of the broker and
-    after `timeout` seconds in which nothing came.
+    An end that is not yet at the offset that `past` gives for its partition is none: an open transaction holds it, and
+    is waited for. `source` must announce the ends itself (`state_consumer` does): offsets are not contiguous (control
+    records, compaction), so no arithmetic on them tells where the end is. Raises KafkaException on errors of the broker
+    and after `timeout` seconds in which nothing came.
     """
     ended: set[int | None] = set()
     while len(ended) < partitions:
@@ -293,6 +296,7 @@ def read_to_end(source: Consumer, partitions: int, timeout: float = 60.0) -> Ite
         if error is None:
             yield message
         elif error.code() == KafkaError._PARTITION_EOF:
-            ended.add(message.partition())
+            if int(message.offset() or 0) >= (past or {}).get(int(message.partition() or 0), 0):
+                ended.add(message.partition())
         else:
             raise KafkaException(error)

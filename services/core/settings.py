@@ -152,6 +152,12 @@ class Settings(BaseSettings):
     )
     max_record_bytes: int = Field(default=900_000, description="A larger change goes to quarantine.")
 
+    sync_workers: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Relay workers of a process for what connectors write, and as many for topics filled from outside.",
+    )
     replays_per_day: int = Field(default=24, description="How often a grant may be delivered again within 24 hours.")
     reconcile_hours: float = Field(
         default=24.0, ge=0, description="How often each grant is reconciled with its source; 0: only when asked for."

@@ -1,27 +1,32 @@
-"""The relay's process; beside it an HTTP door that says whether data flows."""
+"""The relay's process: its workers, and an HTTP door that says whether data flows.
+
+Further processes may be started beside it: their workers share the partitions, and any of them answers for all.
+"""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import structlog
 
 from services.core import db, identity, telemetry
-from services.core.avro import Codec, Registry
+from services.core.avro import Registry
 from services.core.following import Follower
 from services.core.http import application, serve_beside, stop_at_signals
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
-from services.core.kafka import StateView, admin_client, consumer, state_consumer
-from services.core.settings import Settings, settings
+from services.core.kafka import admin_client, consumer
+from services.core.settings import settings
 from services.sync import api, store
 from services.sync.bookkeeping import TOPICS, Books
 from services.sync.events import Publisher
 from services.sync.projection import native
+from services.sync.relay.followed import Followed
+from services.sync.relay.number import Number
 from services.sync.relay.worker import Relay
 from services.sync.room import Room
+from services.sync.ways import Ways
 
 log = structlog.get_logger()
 
@@ -32,30 +37,31 @@ def main() -> None:
     stop = stop_at_signals()
     registry = Registry(here.registry_url)
     admin = admin_client(here, "sync")
-    log.info("starting", engine="native" if native.is_here() else "reference")
-    relay = Relay(here, registry, admin)
-    beside = Relay(here, registry, admin, worker=1, filled=True)
-    identities = identity.view(here, registry, "sync")
-    identities.start()
+    log.info("starting", engine="native" if native.is_here() else "reference", workers=here.sync_workers)
     engine = db.engine(here, "sync")
+    followed = Followed(here, registry)
+    relays = {
+        f"relay{' of topics filled from outside' if filled else ''} {place}": Relay(
+            here, registry, admin, followed, Number(engine), filled=filled
+        )
+        for filled in (False, True)
+        for place in range(1, here.sync_workers + 1)
+    }
+    identities = identity.view(here, registry, "sync")
+    ways = Ways(here, registry, followed.resources, followed.grants)
+    for view in (identities, followed, ways):
+        view.start()
     sessions = db.sessions(engine)
     publisher = Publisher(registry)
-    room = Room(
-        here,
-        registry,
-        sessions,
-        publisher,
-        _state(here, registry, "catalog.resources"),
-        _state(here, registry, "demand.grants"),
-    )
+    room = Room(here, registry, sessions, publisher, followed.resources, followed.grants)
     books = Follower(
         lambda: consumer(here, "sync", "sync.books", session_timeout_ms=6_000),
         TOPICS, store.positions, room.session, Books(registry, publisher).take,
     )  # fmt: skip
     checks = {
-        "relay": relay.why_not_ready,
-        "relay of topics filled from outside": beside.why_not_ready,
+        **{name: relay.why_not_ready for name, relay in relays.items()},
         "identities": lambda: str(identities.failure) if identities.failure else None,
+        "ways": ways.why_not_ready,
         "database": lambda: db.is_ready(engine),
         "books": lambda: books.not_ready,
     }
@@ -69,29 +75,19 @@ def main() -> None:
             room.publisher.happened(session, "access_denied", what, department, what, viewer.name, {"what": what})
 
     identity.install(app, identity.known(identities.get), denied)
-    api.install(app, [relay, beside], room)
+    api.install(app, ways, room)
     books.start()
     serve_beside(app, here)
-    with ThreadPoolExecutor(1, "relay beside") as pool:
-        try:
-            work = pool.submit(_run, beside, stop)
-            relay.run(stop)
-        finally:
-            stop.set()
-        work.result()
-
-
-def _state(here: Settings, registry: Registry, topic: str) -> StateView[dict[str, Any]]:
-    """What is known of a state topic beside the relays, which decide by views of their own."""
-    found: StateView[dict[str, Any]] = StateView(
-        lambda wait: state_consumer(here, "sync", f"sync.room.{topic}", wait), topic, Codec(registry, topic).decode
-    )
-    found.start()
-    return found
+    with ThreadPoolExecutor(len(relays), "relay") as pool:
+        working = [pool.submit(_run, relay, stop) for relay in relays.values()]
+        wait(working)
+    followed.stop()
+    for one in working:
+        one.result()
 
 
 def _run(relay: Relay, stop: threading.Event) -> None:
-    """One of two relays: neither goes on without the other, so that whoever watches the process starts both anew."""
+    """None of the workers goes on without the others, so that whoever watches the process starts all anew."""
     try:
         relay.run(stop)
     finally:

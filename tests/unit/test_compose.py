@@ -57,6 +57,8 @@ KNOWN_VARIABLES = {
     "registry": {"QUARKUS_CONFIG_LOCATIONS", "JAVA_OPTS_APPEND"},
     "redis": set(),
 }
+FURTHER = {"relay": "sync"}
+"""Further containers of a part of the embedded exchange, none unless somebody asks for them."""
 # Where an image of others keeps its data, as its Dockerfile's VOLUME has it: a volume elsewhere would hold nothing; and
 # where ours does.
 DATA = {"postgres": "/var/lib/postgresql", "kafka": "/var/lib/kafka/data", "audit": str(Settings().audit_folder)}
@@ -161,6 +163,10 @@ def listens(document: Compose, name: str) -> set[int]:
 
 def wrong_with_the_parts(document: Compose, embedded: dict[str, Part]) -> Iterator[str]:
     services = document["services"]
+    embedded = embedded | {name: embedded[of] for name, of in FURTHER.items()}
+    for name in FURTHER:
+        if services.get(name, {}).get("scale") != 0 or "ports" in services[name]:
+            yield f"{name} runs unasked, or only once"
     if services.keys() != embedded.keys():
         yield f"not the parts of the embedded exchange: {', '.join(sorted(services.keys() ^ embedded.keys()))}"
     for name in services.keys() & embedded.keys():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import FastAPI
 
 from services.core.http import include
 from services.sync.api import quality, quarantine, reconciliations, replays, serving
-from services.sync.relay.worker import Relay
 from services.sync.room import Room
+from services.sync.ways import Ways
 
 PREFIX = "/api/sync/v1"
 
 
-def install(app: FastAPI, relays: Sequence[Relay], room: Room) -> None:
-    """Put all routers over `relays` and `room` into `app`."""
-    include(app, serving.router(relays), PREFIX)
-    include(app, replays.router(relays, room), PREFIX)
+def install(app: FastAPI, ways: Ways, room: Room) -> None:
+    """Put all routers over `ways` and `room` into `app`."""
+    include(app, serving.router(ways), PREFIX)
+    include(app, replays.router(ways, room), PREFIX)
     for make in (quarantine.router, quality.router, reconciliations.router):
         include(app, make(room), PREFIX)

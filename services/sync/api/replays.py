@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -23,8 +23,8 @@ from services.core.problems import Problem
 from services.core.words import Words
 from services.sync import replaying, store
 from services.sync.projection.plan import grant_secret
-from services.sync.relay.worker import Relay
 from services.sync.room import Room, missing, oversees
+from services.sync.ways import Ways
 
 Watcher = Annotated[Viewer, may(Role.ADMINISTRATOR, Role.CONSUMER, Role.OPS, Role.AUDITOR)]
 GrantId = Annotated[str, Path(pattern=r"^[0-9a-f]{1,40}$")]
@@ -80,10 +80,10 @@ class ReplayOut(Strict):
     asked_at: datetime
     ended_at: datetime | None
     records: Annotated[int, Field(description="Delivered in the partitions that are done.")]
-    progress: Annotated[ProgressOut | None, Field(description="While it runs.")] = None
+    progress: Annotated[ProgressOut | None, Field(description="While it runs; null for single rows.")] = None
 
 
-def router(relays: Sequence[Relay], room: Room) -> APIRouter:
+def router(ways: Ways, room: Room) -> APIRouter:
     routes = APIRouter(tags=["replays"], route_class=IdempotentRoute)
     of_a_grant = "/grants/{grant_id}/replays"
 
@@ -114,7 +114,7 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
             _require_leave(room, session, grant, now)
             one = replaying.ask(session, room.publisher, grant, viewer.name, now, since=form.since, keys=keys)
             session.flush()
-            return _shown(one, [])
+            return _shown(one, ways)
 
     @routes.get("/replays")
     def list_all(
@@ -134,7 +134,7 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
             query = query.where(store.Replay.asked_at >= since)
         with room.session() as session:
             found, following = page(session, query, [store.Replay.id], limit, cursor)
-            return Page(items=[_shown(one, relays) for one in found], next=following)
+            return Page(items=[_shown(one, ways) for one in found], next=following)
 
     @routes.get(of_a_grant)
     def list_replays(grant_id: GrantId, viewer: Watcher, limit: Limit = 100, cursor: Cursor = None) -> Page[ReplayOut]:
@@ -142,14 +142,15 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
         query = select(store.Replay).where(store.Replay.grant == grant_id)
         with room.session() as session:
             found, following = page(session, query, [store.Replay.id], limit, cursor)
-            return Page(items=[_shown(one, relays) for one in found], next=following)
+            return Page(items=[_shown(one, ways) for one in found], next=following)
 
     @routes.get(of_a_grant + "/{replay_id}")
     def read_replay(grant_id: GrantId, replay_id: ReplayId, viewer: Watcher) -> ReplayOut:
         """How far a replay is, and how long it will still take."""
         granted(grant_id, viewer)
         with room.session() as session:
-            return _shown(find(session, grant_id, replay_id), relays)
+            one = find(session, grant_id, replay_id)
+            return _shown(one, ways)
 
     @routes.delete(of_a_grant + "/{replay_id}", status_code=202)
     def cancel(grant_id: GrantId, replay_id: ReplayId, viewer: Consumer) -> ReplayOut:
@@ -161,7 +162,7 @@ def router(relays: Sequence[Relay], room: Room) -> APIRouter:
                 one.state = State.CANCELLING
                 room.publisher.replay(session, one, "replay_cancelling", viewer.name)
                 session.flush()
-            return _shown(one, relays)
+            return _shown(one, ways)
 
     return routes
 
@@ -210,16 +211,16 @@ def _require_leave(room: Room, session: Session, grant: Mapping[str, Any], now: 
         )  # fmt: skip
 
 
-def _shown(one: store.Replay, relays: Sequence[Relay]) -> ReplayOut:
-    places = [place for relay in relays for place in relay.replaying(one.id)] if one.ended_at is None else []
+def _shown(one: store.Replay, ways: Ways) -> ReplayOut:
+    passed = ways.replaying(one.id) if one.ended_at is None else []
     progress = None
-    if places:
-        done = sum(max(0, cursor - begun) for begun, cursor, _ in places)
-        behind = sum(max(0, end - cursor) for _, cursor, end in places)
+    if passed:
+        done = sum(max(0, way.at - way.begun_at) for way in passed)
+        behind = sum(max(0, way.end - way.at) for way in passed)
         took = (datetime.now(UTC) - one.asked_at).total_seconds()
         remaining = round(took * behind / done, 1) if done else None
         progress = ProgressOut(done=done, behind=behind, remaining_seconds=remaining)
-    state = State.RUNNING if places and one.state == State.REQUESTED else State(one.state)
+    state = State.RUNNING if passed and one.state == State.REQUESTED else State(one.state)
     return ReplayOut(
         id=one.id,
         grant=one.grant,

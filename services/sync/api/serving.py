@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from services.core.identity import Role, Viewer, may
 from services.core.problems import Problem
 from services.core.words import Words
-from services.sync.relay.worker import Relay
+from services.sync.ways import Ways
 
 
 class ServingOut(BaseModel):
@@ -21,14 +19,13 @@ class ServingOut(BaseModel):
     behind: int = Field(description="Offsets that those have to go; at most as many changes.")
 
 
-def router(relays: Sequence[Relay]) -> APIRouter:
-    """The routes over `relays`, of which one serves a grant."""
+def router(ways: Ways) -> APIRouter:
     routes = APIRouter(tags=["grants"])
 
     @routes.get("/grants/{grant_id}")
     def read_serving(grant_id: str, viewer: Viewer = may(Role.ADMINISTRATOR, Role.OPS, Role.AUDITOR)) -> ServingOut:
         """How a grant is served; 404 for one that is not (unknown, not begun, revoked or over)."""
-        found = next((serving for relay in relays if (serving := relay.serving(grant_id))), None)
+        found = ways.serving(grant_id)
         if found is None:
             raise Problem(
                 404, "grant-not-served", Words("The grant is not served", "该授权未在交付"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -40,8 +42,9 @@ class Assignment:
         self._standing, self._inspection, self._progress = standing, inspection, progress
         self._on_given = on_given
         self._subscribed: list[str] = []
+        self._taken: dict[Partition, Stretch] = {}
 
-    def join(self, client_id: str) -> None:
+    def join(self) -> None:
         """Become a member, of no partitions yet."""
         self._source = consumer(
             self._settings,
@@ -49,7 +52,8 @@ class Assignment:
             self._group,
             group_protocol="consumer",
             isolation_level=self.isolation,
-            client_id=client_id,
+            # so that the broker's list of members names processes
+            client_id=f"tongshu-relay-{socket.gethostname()}-{os.getpid()}",
         )
         # asks for offsets that no open transaction of another worker can change any more (KIP-447): a consumer that
         # reads what is not committed would be told the older ones, and what lies between would be delivered twice
@@ -69,10 +73,13 @@ class Assignment:
 
     def take(self, wait_seconds: float) -> list[Stretch]:
         """What is there of the live stream: at once what has come, else after a wait for the first."""
+        self._note_member(self._source)
         first = self._source.poll(wait_seconds)
         if first is None:
             return []
-        live, taken = self._standing.live, dict[Partition, Stretch]()
+        # a rebalance takes away what was taken of partitions that it takes away
+        live, taken = self._standing.live, self._taken
+        taken.clear()
         for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
             error = message.error()
             if error is None:
@@ -80,7 +87,7 @@ class Assignment:
                 stretch = taken.get(where) or taken.setdefault(
                     where, self._standing.stretch(where, live.get(where, -1))
                 )
-                # a rebalance in between may have taken the partition away, or given it back from an earlier offset
+                # one that has been given to us is read from what its last owner had committed when it was read first
                 if where in live and offset >= stretch.end:
                     stretch.append(offset, message)
             elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
@@ -88,10 +95,6 @@ class Assignment:
             else:
                 raise KafkaException(error)
         return [stretch for where, stretch in taken.items() if where in live]
-
-    def group_metadata(self) -> object:
-        """Who we are in the group, for the transaction that commits offsets."""
-        return self._source.consumer_group_metadata()
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a change topic has. Raises KafkaException."""
@@ -116,23 +119,28 @@ class Assignment:
     def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
         standing = self._standing
+        self._note_member(source)
         for where in self._settled.committed(partitions, TIMEOUT_SECONDS):
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
-        for one in self._progress.read():
-            way = (one["grant"], one["topic"], one["partition"])
-            if way[1:] in mine:
-                standing.resume(way, one["cursor"], merged=one["merged"], replay=one["replay"])
+        self._progress.take_up(mine)
         self._inspection.take_up(mine)
         self._on_given()
         standing.place(mine, datetime.now(UTC))
         log.info("partitions assigned", partitions=len(mine))
 
     def _on_revoke(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        self._note_member(source)
         self._forget([(where.topic, where.partition) for where in partitions])
         log.info("partitions given up", partitions=len(partitions))
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
+        for where in partitions:
+            self._taken.pop(where, None)
         self._inspection.gate.waits.forget(partitions)
         self._standing.forget(partitions)
+
+    def _note_member(self, source: Consumer) -> None:
+        """Who we are is asked before what we own may change: from then on, a successor may write in our place."""
+        self._standing.member = source.consumer_group_metadata()

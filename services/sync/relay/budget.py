@@ -59,7 +59,7 @@ class SealingBudget:
         self._settings, self._budget = settings, settings.audit_budget_seconds
         self._unsealed = Unsealed()
         self._acknowledged: list[int] = []
-        self.view = StateView(
+        self._view = StateView(
             lambda wait: state_consumer(settings, "sync", "sync.audit.progress", wait),
             _PROGRESS,
             Codec(registry, _PROGRESS).decode,
@@ -69,7 +69,15 @@ class SealingBudget:
     def start(self) -> None:
         """Learn what waits from before, and follow the sequencer; raises KafkaException."""
         self._take_up()
-        self.view.start()
+        self._view.start()
+
+    def stop(self) -> None:
+        self._view.stop()
+
+    def require(self) -> None:
+        """Raises why the sequencer can no longer be followed."""
+        if self._view.failure:
+            raise self._view.failure
 
     def acknowledged(self, error: KafkaError | None, message: Any) -> None:
         """The broker took a manifest: it counts once its transaction has committed."""

@@ -9,10 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from confluent_kafka import TopicPartition
 
 from services.core.avro import Codec, Registry, UnknownSchema
-from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
 from services.core.telemetry import current_traceparent
 from services.sync.projection import native
@@ -20,6 +18,7 @@ from services.sync.projection.plan import Columns, NotAnEnvelope
 from services.sync.quality.gate import Decision, Fate, Gate, Partition, Waiting
 from services.sync.quality.judge import Judge, Score
 from services.sync.relay import metrics
+from services.sync.relay.reading import read_settled
 from services.sync.relay.routes import Route
 from services.sync.topics import EVENTS, ORDERS, QUALITY, WAITING, quarantine
 
@@ -44,7 +43,7 @@ class Inspection:
     """The gate of one relay worker, its judges, and what is told of both."""
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
-        self._settings, self._registry = settings, registry
+        self._settings, self._registry, self._run = settings, registry, ""
         self.gate = Gate(bytes.fromhex(settings.secret("pseudonym_key")))
         self._judges: dict[tuple[int, str, int], Judge | None] = {}
         self._fast: dict[tuple[int, str, int], Any] = {}
@@ -175,8 +174,12 @@ class Inspection:
         """An order is carried out, or has nothing to be carried out on any more."""
         produce(ORDERS.name, key=order, value=None)
 
-    def write(self, produce: Produce, findings: Findings, now: datetime, run: str) -> None:
-        """Waits and scores of a transaction that is about to commit; scores of a `run` count once by their number."""
+    def begin_run(self, run: str) -> None:
+        """Scores are numbered anew from here on: each counts once by its run, resource and number."""
+        self._run, self._sequences = run, {}
+
+    def write(self, produce: Produce, findings: Findings, now: datetime) -> None:
+        """Waits and scores of a transaction that is about to commit."""
         for (where, digest), waiting in self.gate.waits.changed().items():
             value = None if waiting is None else self._waiting.encode(_record(where, digest, waiting))
             produce(WAITING.name, key=f"{where[0]}/{where[1]}/{digest.hex()}", value=value)
@@ -187,27 +190,22 @@ class Inspection:
             count = {
                 "resource": resource,
                 "department": route.resource["department"],
-                "worker": run,
+                "worker": self._run,
                 "sequence": self._sequences[resource],
                 "counted_at": now,
                 **score.record(),
             }
             produce(QUALITY.name, key=resource, value=self._quality.encode(count))
 
-    def take_up(self, partitions: set[Partition]) -> None:
+    def take_up(self, partitions: Collection[Partition]) -> None:
         """Learn which keys of these partitions wait; raises KafkaException and RegistryUnavailable."""
         found: dict[bytes, Mapping[str, Any]] = {}
-        reader = state_consumer(self._settings, "sync", "sync.waiting.reader")
-        try:
-            reader.assign([TopicPartition(WAITING.name, 0, 0)])
-            for message in read_to_end(reader, 1):
-                key, value = bytes(message.key() or b""), message.value()
-                if value is None:
-                    found.pop(key, None)
-                else:
-                    found[key] = self._waiting.decode(value)
-        finally:
-            reader.close()
+        for message in read_settled(self._settings, WAITING.name):
+            key, value = bytes(message.key() or b""), message.value()
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = self._waiting.decode(value)
         for one in found.values():
             where = (one["topic"], one["partition"])
             if where in partitions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -21,16 +22,37 @@ SEALING_BEHIND = Gauge(
 )
 SEALING_BUDGET = Gauge("tongshu_relay_sealing_budget_seconds", "After so long, deliveries stop.")
 READY = Gauge("tongshu_relay_ready", "Whether data flows.", ("group",))
+WAYS = Gauge(
+    "tongshu_relay_ways",
+    "Grants by partition that the workers of this process serve: live or catching up.",
+    ("group", "state"),
+)
 
 
-def follow(
-    group: str, *, ready: Callable[[], bool], waiting: Callable[[], int], behind: Callable[[], float], budget: float
-) -> None:
-    """Ask the relay that reads in `group`, at every scrape, whether data flows, how many rows wait, and how far sealing
-    is behind."""
-    READY.labels(group).set_function(ready)
-    WAITING.labels(group).set_function(waiting)
-    SEALING_BEHIND.labels(group).set_function(behind)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What a worker is asked at every scrape: whether data flows, how many rows wait, for how many seconds sealing is
+    behind, and how many ways of grants through partitions it serves."""
+
+    ready: Callable[[], bool]
+    waiting: Callable[[], int]
+    behind: Callable[[], float]
+    live: Callable[[], int]
+    catching_up: Callable[[], int]
+
+
+_WORKERS: dict[str, list[Worker]] = {}
+
+
+def follow(group: str, worker: Worker, *, budget: float) -> None:
+    """Tell of a worker that reads in `group`, together with the others of this process."""
+    workers = _WORKERS.setdefault(group, [])
+    workers.append(worker)
+    READY.labels(group).set_function(lambda: all(one.ready() for one in workers))
+    WAITING.labels(group).set_function(lambda: sum(one.waiting() for one in workers))
+    SEALING_BEHIND.labels(group).set_function(lambda: max(one.behind() for one in workers))
+    WAYS.labels(group, "live").set_function(lambda: sum(one.live() for one in workers))
+    WAYS.labels(group, "catching_up").set_function(lambda: sum(one.catching_up() for one in workers))
     SEALING_BUDGET.set(budget)
 
 

@@ -41,7 +41,9 @@ class Orders:
 
     def carry_out(self) -> None:
         """Each order is struck in the transaction that does what it wants. Raises KafkaException."""
-        for order in self._view.values():
+        orders = self._view.values()
+        self._carried_out &= {order["id"] for order in orders}
+        for order in orders:
             where = (order["topic"], order["partition"])
             route = self._standing.routes.get(where[0])
             if route is None or where not in self._standing.live or order["id"] in self._carried_out:
@@ -51,7 +53,7 @@ class Orders:
             if found is not None:
                 self._obey(order, *found, route, tx)
             self._inspection.done(self._transactions.produce, f"{where[0]}/{where[1]}/{order['offset']}")
-            self._transactions.commit(tx, {})
+            self._transactions.commit(tx, self._standing.at([where]))
             self._carried_out.add(order["id"])
 
     def _obey(self, order: State, key: bytes | None, value: bytes, route: Route, tx: Filling) -> None:

@@ -76,10 +76,11 @@ class Replays:
         if asked["since"] is not None:
             found = self._assignment.offset_at(way[1:], asked["since"])
             start = min(found, live) if found >= 0 else live
+        lane = Lane(way[0], way[1:], start, asked["id"], start, set(), live)
         tx = self._transactions.begin()
-        self._progress.write(self._transactions.produce, way, start, merged=False, replay=asked["id"])
-        self._transactions.commit(tx, {})
-        self._standing.leave(Lane(way[0], way[1:], start, asked["id"], start, set(), live))
+        self._progress.write(self._transactions.produce, lane, start)
+        self._transactions.commit(tx, self._standing.at([lane.partition]))
+        self._standing.leave(lane)
         log.info("replay begun", replay=asked["id"], grant=way[0], topic=way[1], partition=way[2], offset=start)
 
     def settle(self, lane: Lane, end: int, tx: Filling) -> None:
@@ -107,7 +108,7 @@ class Replays:
         """Back to the live stream, at its very position."""
         tx = self._transactions.begin()
         self._tell_served(lane)
-        self._transactions.commit(tx, {})
+        self._transactions.commit(tx, self._standing.at([lane.partition]))
         self._standing.come_back(lane)
         log.info("replay ended", replay=lane.replay, grant=lane.grant, topic=lane.partition[0])
 
@@ -141,7 +142,7 @@ class Replays:
                     tally.add(op_of(message["value"]), message["key"], message["value"], None)
         lane.records = tx.records
         self._tell_served(lane)
-        self._transactions.commit(tx, {})
+        self._transactions.commit(tx, self._standing.at([lane.partition]))
         self._standing.found(scan)
 
     def _ghosts(self, grant: State, asked: State) -> list[Message]:
@@ -166,7 +167,7 @@ class Replays:
     def _tell_served(self, lane: Lane) -> None:
         """A partition is served, and its grant on the live stream, from the open transaction on."""
         produce, topic = self._transactions.produce, lane.partition[0]
-        self._progress.write(produce, lane.way, self._standing.live[lane.partition], merged=True, replay=lane.replay)
+        self._progress.write_merged(produce, lane.way, lane.replay)
         facts = {
             "replay": lane.replay, "partition": str(lane.partition[1]),
             "partitions": str(self._assignment.partitions_of(topic)), "records": str(lane.records),

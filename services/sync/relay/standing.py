@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -58,25 +58,13 @@ class Scan:
     found: dict[bytes, list[Message]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """How far a grant is served: partitions on the live stream, partitions that catch up, and what those have to go.
-
-    `behind` is in offsets: at most as many changes, for compaction and transactions leave gaps.
-    """
-
-    live: int
-    catching_up: int
-    behind: int
-
-
 class Standing:
-    """The partitions of one worker and the ways of grants through them.
-
-    One thread changes it; others may ask how a grant is served and a replay goes.
-    """
+    """The partitions of one worker and the ways of grants through them. One thread changes it."""
 
     def __init__(self) -> None:
+        self.member: object = None
+        """Who we were in the group when these partitions were ours: a transaction that says so is refused once we are
+        not that any more."""
         self.routes: dict[str, Route] = {}
         self.live: dict[Partition, int] = {}
         """Our partitions, and which offset of each the live stream reads next."""
@@ -93,20 +81,9 @@ class Standing:
 
     # -- what is asked -----------------------------------------------------------------------------------------------
 
-    def serving(self, grant: str) -> Serving | None:
-        """How `grant` is served here; None when it is not."""
-        live = [way for way in self.merged.copy() if way[0] == grant]
-        lanes = [lane for lane in self.lanes.copy().values() if lane.grant == grant]
-        if not live and not lanes:
-            return None
-        behind = sum(max(0, self.live.get(lane.partition, 0) - lane.cursor) for lane in lanes)
-        return Serving(len(live), len(lanes), behind)
-
-    def replaying(self, replay: str) -> list[tuple[int, int, int]]:
-        """By partition that a replay is served in just now: where it began, where it is, and where it ends."""
-        lanes = [lane for lane in self.lanes.copy().values() if lane.replay == replay]
-        lanes += [scan.lane for scan in self.scans.copy().values() if scan.lane.replay == replay]
-        return [(lane.begun_at, lane.cursor, self.live.get(lane.partition, lane.cursor)) for lane in lanes]
+    def at(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Where the live stream stands in partitions of ours."""
+        return {where: self.live[where] for where in partitions}
 
     def stretch(self, where: Partition, end: int = 0) -> Stretch:
         """An empty stretch, which keeps the keys of its changes where they are needed."""
@@ -132,8 +109,9 @@ class Standing:
     def _fill(self, grant: State) -> None:
         """A grant whose share topic was lost is served from the beginning again."""
         known = self.fills.get(grant["id"])
-        self.fills[grant["id"]] = grant["fill"]
-        if known is not None and known != grant["fill"]:
+        # another worker may have heard of it, and begun, before us
+        self.fills[grant["id"]] = max(known or 0, grant["fill"])
+        if known is not None and known < grant["fill"]:
             self.lanes = {way: lane for way, lane in self.lanes.items() if way[0] != grant["id"]}
             self.merged = {way for way in self.merged if way[0] != grant["id"]}
             self.unwritten = {way for way in self.unwritten if way[0] != grant["id"]}
@@ -153,14 +131,17 @@ class Standing:
                     self.lanes[way] = Lane(way[0], (topic, partition), 0)
                     log.info("catching up", grant=way[0], topic=topic, partition=partition)
 
-    def resume(self, way: Way, cursor: int, *, merged: bool, replay: str) -> None:
-        """A way as it was committed."""
-        self.replayed[way] = replay
-        if merged:
+    def resume(self, one: Mapping[str, Any]) -> None:
+        """A way as it was committed, in the fields of `sync.progress`; of an earlier fill it says nothing."""
+        way = (one["grant"], one["topic"], one["partition"])
+        if one["fill"] < self.fills.get(way[0], 0):
+            return
+        self.fills[way[0]] = one["fill"]
+        self.replayed[way] = one["replay"]
+        if one["merged"]:
             self.merged.add(way)
-            self.lanes.pop(way, None)
         else:
-            self.lanes[way] = Lane(way[0], way[1:], cursor, replay, cursor)
+            self.lanes[way] = Lane(way[0], way[1:], one["cursor"], one["replay"], one["begun_at"])
 
     def merge(self, way: Way) -> None:
         """The live stream serves it from here on; that is to be written."""

@@ -3,6 +3,10 @@
 On any failure of a transaction the producers are thrown away, and new ones with the same transactional ids fence
 whatever was still in flight. (librdkafka lacks KIP-890: after a transaction request that timed out, no other
 transaction may begin in the same epoch.)
+
+Every transaction carries the offsets of all partitions that it speaks of, though it may not move them, and says who we
+were in the group when these were ours. So the broker refuses the transaction of a worker that was thought dead and has
+been succeeded, and who succeeds waits for one that was not (KIP-447).
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ TIMEOUT_SECONDS = 30.0
 REQUEST_TIMEOUT_MS = 10_000
 QUEUE_MESSAGES = 1_000_000
 """What a producer holds that the broker has not taken yet. It is never filled: what did not fit would lose its turn."""
+_TRANSACTION_MS = 30_000
+"""After so long the broker ends what a worker has left open that never comes back."""
 _ENQUEUED = 5_000
 
 
@@ -69,35 +75,38 @@ class Transactions:
         self,
         settings: Settings,
         registry: Registry,
-        transactional_id: str,
         standing: Standing,
         inspection: Inspection,
         sealing: SealingBudget,
     ) -> None:
-        self._settings, self._transactional_id = settings, transactional_id
-        self.run_id = f"{transactional_id}/{uuid.uuid4().hex[:12]}"
+        self._settings, self._run = settings, ""
         self._standing, self._inspection, self._sealing = standing, inspection, sealing
         self._deliveries = Codec(registry, DELIVERIES.name)
         self._sequences: dict[str, int] = {}
         self._offsets = OffsetSender()
         self._turns: Iterator[Producer] = iter(())
 
-    def begin_epoch(self) -> None:
-        """Two new producers, which take the transactions in turn; what older ones had in flight is fenced.
+    def begin_epoch(self, number: int) -> None:
+        """Two new producers, which take the transactions in turn; what older ones of `number` had in flight is fenced.
 
         A committed transaction is not over before its markers are written. A producer that begins the next one earlier
         is told to wait (CONCURRENT_TRANSACTIONS) and does so for 20 ms; the other one need not.
+
+        It is a run of its own: whether the last manifest of the one before is there is not known, so its number is not
+        known to be free either.
         """
+        self._run, self._sequences = f"sync-relay-{number}/{uuid.uuid4().hex[:12]}", {}
+        self._inspection.begin_run(self._run)
         made = [
             producer(
                 self._settings, "sync",
-                transactional_id=f"{self._transactional_id}-{turn}",
-                transaction_timeout_ms=60_000,
-                message_timeout_ms=30_000,
+                transactional_id=f"sync-relay-{number}-{turn}",
+                transaction_timeout_ms=_TRANSACTION_MS,
+                message_timeout_ms=_TRANSACTION_MS,
                 socket_timeout_ms=REQUEST_TIMEOUT_MS,
                 queue_buffering_max_messages=QUEUE_MESSAGES,
                 queue_buffering_max_kbytes=2_097_151,
-                client_id=f"tongshu-{self.run_id}",
+                client_id=f"tongshu-{self._run}",
             )
             for turn in ("a", "b")
         ]  # fmt: skip
@@ -113,22 +122,21 @@ class Transactions:
         self.produce = self._producer.produce
         return Filling(datetime.now(UTC))
 
-    def commit(self, tx: Filling, ends: Mapping[Partition, int], group: object = None) -> None:
+    def commit(self, tx: Filling, ends: Mapping[Partition, int]) -> None:
         """Write what the transaction delivers and has found, and commit it with its manifests.
 
-        `ends` are the offsets that the live stream reads next from then on, sent for the consumer `group`. Raises
-        DeliveryFailed and KafkaException.
+        `ends` are the offsets that the live stream reads next from then on, of every partition that the transaction
+        speaks of. Raises DeliveryFailed and KafkaException.
         """
         for tally in tx.tallies.values():
             self._produce_records(tally, tx)
-        self._inspection.write(self.produce, tx.findings, tx.now, self.run_id)
+        self._inspection.write(self.produce, tx.findings, tx.now)
         # neither waits for the other: the offsets go to the coordinator while the records go to their partitions
-        sent = self._send_offsets(ends, self._standing.heard | tx.marks, group) if ends else None
+        sent = self._send_offsets(ends, self._standing.heard | tx.marks)
         try:
             self._producer.flush(TIMEOUT_SECONDS)
         finally:
-            if sent:
-                sent()
+            sent()
         if tx.failed:
             raise DeliveryFailed(str(tx.failed[0]))
         self._produce_manifests(tx)
@@ -140,13 +148,11 @@ class Transactions:
     def end(self) -> None:
         self._offsets.end()
 
-    def _send_offsets(
-        self, ends: Mapping[Partition, int], marks: Mapping[Partition, Mark], group: object
-    ) -> Callable[[], None]:
+    def _send_offsets(self, ends: Mapping[Partition, int], marks: Mapping[Partition, Mark]) -> Callable[[], None]:
         return self._offsets.send(
             self._producer,
             [TopicPartition(*where, end, marks.get(where, Mark()).text()) for where, end in ends.items()],
-            group,
+            self._standing.member,
             TIMEOUT_SECONDS,
         )
 
@@ -171,6 +177,6 @@ class Transactions:
             if not all(part.is_acknowledged for part in tally.parts.values()):
                 raise DeliveryFailed("the broker has not acknowledged every record in time")
             self._sequences[grant_id] = self._sequences.get(grant_id, 0) + 1
-            manifest = tally.manifest(self.run_id, self._sequences[grant_id], datetime.now(UTC))
+            manifest = tally.manifest(self._run, self._sequences[grant_id], datetime.now(UTC))
             value = self._deliveries.encode(manifest)
             self._producer.produce(DELIVERIES.name, key=grant_id, value=value, on_delivery=self._sealing.acknowledged)

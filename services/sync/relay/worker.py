@@ -11,7 +11,8 @@ This is the loop; its rooms are
 - `lanes.py`: who is new gets what exists first; `replays.py`: who has lost something gets it again;
 - `orders.py`: what persons want done with what is set aside.
 
-Live changes come first: between two of their batches, lanes get one slice.
+Live changes come first: between two of their batches, lanes get one slice. Workers, of one process or of several, share
+the partitions by the group's protocol (KIP-848); each knows its own only.
 """
 
 from __future__ import annotations
@@ -19,30 +20,32 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from sqlalchemy.exc import DBAPIError
 
-from services.core.avro import Codec, Registry, RegistryUnavailable
-from services.core.kafka import StateView, ensure_topics, state_consumer
+from services.core.avro import Registry, RegistryUnavailable
+from services.core.kafka import ensure_topics
 from services.core.settings import Settings
 from services.sync.relay import metrics
 from services.sync.relay.assignment import Assignment
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.changes import Audience, Stretch
 from services.sync.relay.delivery import Delivery
+from services.sync.relay.followed import Followed
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.lanes import Lanes
+from services.sync.relay.number import Number
 from services.sync.relay.orders import Orders
 from services.sync.relay.progress import Progress
 from services.sync.relay.projecting import Projector
 from services.sync.relay.replays import Replays
 from services.sync.relay.routes import build
-from services.sync.relay.standing import Lane, Serving, Standing
+from services.sync.relay.standing import Lane, Standing
 from services.sync.relay.transaction import DeliveryFailed, Transactions
-from services.sync.topics import ORDERS, REPLAYS, quarantine
+from services.sync.topics import quarantine
 
 log = structlog.get_logger()
 
@@ -50,7 +53,7 @@ GROUP = "sync.relay"
 
 
 class Relay:
-    """One relay worker. `run` works until `stop` is set; `why_not_ready` may be asked from any thread.
+    """One relay worker of any number. `run` works until `stop` is set; `why_not_ready` may be asked from any thread.
 
     A worker relays either what connectors write or, if `filled`, the topics that are filled from outside. The former
     it reads before it is committed, for a connector says again what came to nothing
@@ -58,25 +61,22 @@ class Relay:
     """
 
     def __init__(
-        self, settings: Settings, registry: Registry, admin: AdminClient, *, worker: int = 0, filled: bool = False
+        self,
+        settings: Settings,
+        registry: Registry,
+        admin: AdminClient,
+        followed: Followed,
+        number: Number,
+        *,
+        filled: bool = False,
     ) -> None:
         self._filled, self._group = filled, f"{GROUP}.filled" if filled else GROUP
         isolation = "read_committed" if filled else "read_uncommitted"
-        self._settings, self._registry, self._admin = settings, registry, admin
-        self._changed, self._ordered, self._asked = threading.Event(), threading.Event(), threading.Event()
-        self._resources = self._view("catalog.resources", self._changed)
-        self._grants = self._view("demand.grants", self._changed)
-        self._code_lists = self._view("catalog.code_lists", self._changed)
-        orders, replays = self._view(ORDERS.name, self._ordered), self._view(REPLAYS.name, self._asked)
-        self._sealing = SealingBudget(settings, registry)
-        self._followed = (self._resources, self._grants, self._code_lists, orders, replays)
-        self._views = (*self._followed, self._sealing.view)
-
+        self._settings, self._admin, self._followed, self._number = settings, admin, followed, number
+        self._news, self._sealing = followed.listen(), SealingBudget(settings, registry)
         self._standing = Standing()
         self._inspection = Inspection(settings, registry)
-        self._transactions = Transactions(
-            settings, registry, f"sync-relay-{worker}", self._standing, self._inspection, self._sealing
-        )
+        self._transactions = Transactions(settings, registry, self._standing, self._inspection, self._sealing)
         self._progress = Progress(settings, registry, self._standing)
         self._assignment = Assignment(
             settings, self._group, isolation, self._standing, self._inspection, self._progress, self._on_given
@@ -85,51 +85,40 @@ class Relay:
         self._delivery = Delivery(settings, registry, self._inspection, self._projector, self._transactions)
         self._lanes = Lanes(settings, isolation, self._standing, self._delivery)
         self._replays = Replays(
-            settings, replays, self._standing, self._assignment, self._progress, self._lanes, self._projector,
+            settings, followed.replays, self._standing, self._assignment, self._progress, self._lanes, self._projector,
             self._inspection, self._transactions,
         )  # fmt: skip
         self._orders = Orders(
-            settings, registry, orders, self._standing, self._assignment, self._inspection, self._delivery,
+            settings, registry, followed.orders, self._standing, self._assignment, self._inspection, self._delivery,
             self._transactions,
         )  # fmt: skip
         self._next_begin: datetime | None = None
         self._not_ready: str | None = "starting"
-        metrics.follow(
-            self._group,
+        told = metrics.Worker(
             ready=lambda: self._not_ready is None,
             waiting=self._inspection.gate.waits.count,
             behind=self._sealing.behind,
-            budget=settings.audit_budget_seconds,
+            live=lambda: len(self._standing.merged),
+            catching_up=lambda: len(self._standing.lanes),
         )
+        metrics.follow(self._group, told, budget=settings.audit_budget_seconds)
 
     def why_not_ready(self) -> str | None:
         """Why data does not flow just now; None when it does."""
         return self._not_ready
 
-    def serving(self, grant: str) -> Serving | None:
-        """How `grant` is served by this worker; None when it is not."""
-        return self._standing.serving(grant)
-
-    def replaying(self, replay: str) -> list[tuple[int, int, int]]:
-        """By partition that a replay is served in just now: where it began, where it is, and where it ends."""
-        return self._standing.replaying(replay)
-
     # -- the loop ----------------------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event) -> None:
         """Relay until `stop` is set. Raises when a state topic can no longer be followed: it must not go on blind."""
-        for view in self._followed:
-            view.start()
         self._sealing.start()
-        self._changed.set()
-        self._assignment.join(f"tongshu-{self._transactions.run_id}")
-        self._transactions.begin_epoch()
-        self._not_ready = None
+        self._news.routes.set()
+        self._assignment.join()
         try:
+            self._begin_epoch(stop)
             while not stop.is_set():
-                for view in self._views:
-                    if view.failure:
-                        raise view.failure
+                self._followed.require()
+                self._sealing.require()
                 if reason := self._sealing.exceeded():
                     self._not_ready = reason
                     stop.wait(0.2)
@@ -142,20 +131,21 @@ class Relay:
                     metrics.TRANSACTIONS.labels("given_up").inc()
                     log.warning("the batch is given up and begun anew", reason=self._not_ready)
                     stop.wait(0.5)
-                    self._recover(stop)
+                    self._begin_epoch(stop)
         finally:
             self._assignment.leave()
             self._transactions.end()
             self._lanes.rest()
-            for view in self._views:
-                view.stop()
+            self._sealing.stop()
+            self._number.release()
 
     def _step(self) -> None:
         standing = self._standing
-        if self._changed.is_set() or (self._next_begin and datetime.now(UTC) >= self._next_begin):
-            self._changed.clear()
+        if self._news.routes.is_set() or (self._next_begin and datetime.now(UTC) >= self._next_begin):
+            self._news.routes.clear()
             self._reroute()
-        if batch := self._assignment.take(0.001 if standing.lanes or standing.scans else 0.1):
+        hurry = standing.lanes or standing.scans or standing.unwritten
+        if (batch := self._assignment.take(0.001 if hurry else 0.1)) or standing.unwritten:
             self._deliver(batch)
         slice_, lanes = self._lanes.take(standing.lanes.values())
         if slice_ is not None:
@@ -165,28 +155,29 @@ class Relay:
             self._replays.scan()
         elif not lanes:
             self._lanes.rest()
-        if self._asked.is_set():
-            self._asked.clear()
+        if self._news.replays.is_set():
+            self._news.replays.clear()
             self._replays.begin()
-        if self._ordered.is_set():
-            self._ordered.clear()
+        if self._news.orders.is_set():
+            self._news.orders.clear()
             self._orders.carry_out()
 
     def _deliver(self, batch: list[Stretch]) -> None:
-        """A batch of the live stream, for all grants that it serves."""
+        """A batch of the live stream, for all grants that it serves, and the word on whom it has begun to serve."""
         tx, begun = self._transactions.begin(), time.perf_counter()
-        ends = {stretch.where: stretch.end for stretch in batch}
+        begins = self._standing.unwritten
+        ends = self._standing.at({way[1:] for way in begins}) | {stretch.where: stretch.end for stretch in batch}
+        for way in begins:
+            self._progress.write_merged(self._transactions.produce, way)
         for stretch in batch:
             if (route := self._standing.routes.get(stretch.where[0])) is not None:
                 merged = self._standing.merged
                 grants = [grant for grant in route.live(tx.now) if (grant["id"], *stretch.where) in merged]
                 self._delivery.relay(stretch, Audience(route, grants), tx)
         projecting = time.perf_counter() - begun
-        written = {way for way in self._standing.unwritten if way[1:] in ends}
-        self._progress.write_merged(self._transactions.produce, written)
-        self._transactions.commit(tx, ends, self._assignment.group_metadata())
+        self._transactions.commit(tx, ends)
         self._standing.live.update(ends)
-        self._standing.unwritten -= written
+        self._standing.unwritten = set()
         metrics.committed(
             self._group,
             changes=sum(len(stretch.values) for stretch in batch),
@@ -202,8 +193,8 @@ class Relay:
         projecting = time.perf_counter() - begun
         for lane in lanes:
             self._replays.settle(lane, slice_.end, tx)
-            self._progress.write(self._transactions.produce, lane.way, slice_.end, merged=False, replay=lane.replay)
-        self._transactions.commit(tx, {})
+            self._progress.write(self._transactions.produce, lane, slice_.end)
+        self._transactions.commit(tx, self._standing.at([slice_.where]))
         for lane in lanes:
             lane.cursor = slice_.end
         metrics.committed(
@@ -219,7 +210,7 @@ class Relay:
         for lane in lanes:
             if not self._standing.has_caught_up(lane):
                 continue
-            self._asked.set()
+            self._news.replays.set()
             if lane.replay:
                 self._replays.end(lane)
                 continue
@@ -228,22 +219,14 @@ class Relay:
 
     # -- what changes ------------------------------------------------------------------------------------------------
 
-    def _view(self, topic: str, changed: threading.Event) -> StateView[dict[str, Any]]:
-        return StateView(
-            lambda wait: state_consumer(self._settings, "sync", f"sync.{topic}", wait),
-            topic,
-            Codec(self._registry, topic).decode,
-            lambda key, value: changed.set(),
-        )
-
     def _on_given(self) -> None:
         """Partitions have come: orders and replays may concern them."""
-        self._ordered.set()
-        self._asked.set()
+        self._news.orders.set()
+        self._news.replays.set()
 
     def _reroute(self) -> None:
         """Take up what the catalogue and the demand side have changed."""
-        found = build(self._resources.values(), self._grants.values())
+        found = build(self._followed.resources.values(), self._followed.grants.values())
         routes = {topic: route for topic, route in found.items() if route.is_filled is self._filled}
         ensure_topics(
             self._admin,
@@ -260,19 +243,20 @@ class Relay:
         self._standing.reroute(routes)
         self._projector.keep_only(list(routes.values()))
         versions = {route.resource["code"]: route.resource["version"] for route in routes.values()}
-        self._inspection.keep_only(versions, {one["name"]: one["codes"] for one in self._code_lists.values()})
+        self._inspection.keep_only(versions, {one["name"]: one["codes"] for one in self._followed.code_lists.values()})
         self._assignment.follow(sorted(routes))
         self._standing.place(self._standing.live, now)
 
-    def _recover(self, stop: threading.Event) -> None:
-        """A new producer epoch, then on from what is committed: the outcome of the old transaction is no matter."""
+    def _begin_epoch(self, stop: threading.Event) -> None:
+        """New producers, then on from what is committed: the outcome of an old transaction is no matter."""
         while not stop.is_set():
             try:
-                self._transactions.begin_epoch()
+                self._transactions.begin_epoch(self._number.hold())
                 self._assignment.take_up_again()
                 self._lanes.rewind()
+                self._not_ready = None
                 return
-            except (KafkaException, RegistryUnavailable) as error:
+            except (KafkaException, RegistryUnavailable, DBAPIError) as error:
                 self._not_ready = f"{type(error).__name__}: {error}"
                 log.warning("the broker does not let us go on yet", reason=self._not_ready)
                 stop.wait(1.0)

@@ -35,7 +35,7 @@ def test_deliveries_wait_for_the_log_and_go_on_by_themselves(exchange: Exchange,
         finally:
             os.kill(audit, signal.SIGCONT)
         eventually(late.exceeded, lambda reason: reason is None, "sealing having caught up")
-        late.view.stop()
+        late.stop()
     finally:
-        budget.view.stop()
+        budget.stop()
         reader.close()

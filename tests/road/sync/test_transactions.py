@@ -16,9 +16,13 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 
+from cli.exchange import Exchange
+from services.core import db
 from services.core.kafka import admin_client, read_to_end
 from services.sync.relay import assignment, transaction
-from services.sync.relay.worker import Relay
+from services.sync.relay.followed import Followed
+from services.sync.relay.number import Number
+from services.sync.relay.worker import GROUP, Relay
 from tests.road.catalog.test_topic_mounts import System, as_table, mounted, resource
 from tests.road.sync.network import Network
 from tests.road.town import Town, eventually
@@ -27,6 +31,7 @@ from tests.road.town import Town, eventually
 TRANSACTIONS = int(os.environ.get("TONGSHU_TRANSACTIONS", "100"))
 KEYS = 40
 SEED = 809
+FILLED = f"{GROUP}.filled"
 
 
 class Counts:
@@ -77,6 +82,17 @@ def counted(town: Town, topic: str) -> dict[str, list[int]]:
     return found
 
 
+def shares(exchange: Exchange) -> dict[int, set[tuple[str, int]]]:
+    """The partitions of each member of the group, by its process."""
+    told = exchange.admin().describe_consumer_groups([FILLED])[FILLED].result(10)
+    return {
+        int(member.client_id.rsplit("-", 1)[1]): {
+            (one.topic, one.partition) for one in member.assignment.topic_partitions
+        }
+        for member in told.members
+    }
+
+
 def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transaction, "TIMEOUT_SECONDS", 3.0)
     monkeypatch.setattr(assignment, "TIMEOUT_SECONDS", 3.0)
@@ -84,7 +100,9 @@ def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, m
     stop, exchange = threading.Event(), town.exchange
     with Network(exchange.home.ports["kafka"], SEED, one_in=40) as network:
         through = exchange.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{network.port}"})
-        relay = Relay(through, exchange.registry, admin_client(through, "sync"), worker=9, filled=True)
+        followed, held = Followed(through, exchange.registry), Number(db.engine(exchange.settings, "sync"))
+        followed.start()
+        relay = Relay(through, exchange.registry, admin_client(through, "sync"), followed, held, filled=True)
         thread = threading.Thread(target=relay.run, args=(stop,), name="second worker")
         thread.start()
         try:
@@ -95,8 +113,11 @@ def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, m
                 code = resource(town)
                 system = mounted(town, code)
                 systems[town.grant(as_table(town, system, code), ["id", "visits"])["id"]] = system
+            topics = {system.credentials["topic"]: grant for grant, system in systems.items()}
             served = eventually(
-                lambda: [one for one in systems if (found := relay.serving(one)) and found.live], bool, "its partitions"
+                lambda: [topics[topic] for topic, _ in shares(exchange).get(os.getpid(), set()) if topic in topics],
+                bool,
+                "its partitions",
             )
             grant, counts = exchange.ask("GET", "demand", f"/grants/{served[0]}"), Counts(town, systems[served[0]])
             network.destroy()
@@ -119,6 +140,7 @@ def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, m
             network.heal()
             stop.set()
             thread.join(60)
+            followed.stop()
     assert not thread.is_alive()
     found = counted(town, grant["topic"])
     assert {key: seen for key, seen in found.items() if seen != list(range(1, wanted[key] + 1))} == {}

@@ -1,0 +1,160 @@
+"""Exactly once by several workers: killed, stopped in the middle of a transaction and woken again, added in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
+from cli.exchange import Exchange
+from services.core.avro import Codec
+from services.core.kafka import read_to_end
+from tests.road.catalog.test_topic_mounts import as_table, mounted, resource
+from tests.road.sync.test_transactions import FILLED, KEYS, Counts, counted, shares
+from tests.road.town import Table, Town, eventually
+
+_ITEMS = ["id", "visits"]
+
+
+class Worker:
+    """A process beside the exchange's own that shares its work."""
+
+    def __init__(self, exchange: Exchange, folder: Path, when: str = "before") -> None:
+        folder.mkdir()
+        self._folder, self.log = folder, folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.road.sync.working", str(folder), when],
+                env={**os.environ, **exchange.home.environment()}, stdout=log, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+
+    def stop_in_a_transaction(self) -> None:
+        (self._folder / "stop").touch()
+
+    def has_stopped(self) -> bool:
+        return (self._folder / "stopped").exists()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    @property
+    def has_given_up(self) -> bool:
+        return b"given up" in self.log.read_bytes()
+
+
+@contextmanager
+def ended(workers: list[Worker]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for worker in workers:
+            if worker.process.poll() is None:
+                worker.signal(signal.SIGCONT)
+                worker.signal(signal.SIGTERM)
+        for worker in workers:
+            try:
+                worker.process.wait(20)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                raise
+
+
+def committed(exchange: Exchange, partitions: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    asked = ConsumerGroupTopicPartitions(FILLED, [TopicPartition(*where) for where in partitions])
+    told = exchange.admin().list_consumer_group_offsets([asked])[FILLED].result(10)
+    return {(one.topic, one.partition): one.offset for one in told.topic_partitions}
+
+
+def numbers(exchange: Exchange, grants: set[str]) -> Mapping[tuple[str, str], list[int]]:
+    """The numbers of the manifests of some grants, by run and grant, in their order."""
+    codec, found = Codec(exchange.registry, "sync.deliveries"), defaultdict[tuple[str, str], list[int]](list)
+    reader = exchange.consumer(enable_partition_eof=True)
+    try:
+        reader.assign([TopicPartition("sync.deliveries", 0, 0)])
+        for message in read_to_end(reader, 1):
+            if (message.key() or b"").decode() in grants:
+                manifest = codec.decode(message.value() or b"")
+                found[manifest["worker"], manifest["grant"]].append(manifest["sequence"])
+    finally:
+        reader.close()
+    return found
+
+
+def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: Town, tmp_path: Path) -> None:
+    exchange = town.exchange
+    systems = {}
+    for _ in range(3):
+        code = resource(town)
+        system = mounted(town, code)
+        systems[code] = (as_table(town, system, code), Counts(town, system))
+    tables: list[Table] = [table for table, _ in systems.values()]
+    grants = [town.live_grant(table, _ITEMS) for table in tables]
+    early, late, killed = (
+        Worker(exchange, tmp_path / name, when)
+        for name, when in (("early", "before"), ("late", "after"), ("killed", "before"))
+    )
+    workers, writing = [early, late, killed], threading.Event()
+    ours = {(table.topic, number) for table in tables for number in range(exchange.settings.cdc_partitions)}
+
+    def write() -> None:
+        while not writing.wait(0.02):
+            for number in range(KEYS):
+                for _, counts in systems.values():
+                    counts.write(number)
+
+    writer = threading.Thread(target=write, name="systems")
+    with ended(workers):
+        pids = {worker.process.pid for worker in workers}
+        eventually(
+            lambda: {pid: len(share & ours) for pid, share in shares(exchange).items()},
+            lambda found: found.keys() >= pids and all(found[pid] for pid in pids) and sum(found.values()) == len(ours),
+            "a share for each",
+        )
+        writer.start()
+        try:
+            for worker in (early, late):
+                worker.stop_in_a_transaction()
+            eventually(lambda: early.has_stopped() and late.has_stopped(), bool, "two that stand in a transaction")
+            killed.signal(signal.SIGKILL)
+            of_early = shares(exchange)[early.process.pid] & ours
+            before = committed(exchange, of_early)
+            # a grant that catches up while all this happens
+            grants.append(town.grant(tables[0], _ITEMS, "health"))
+            workers.append(Worker(exchange, tmp_path / "added"))
+            eventually(lambda: shares(exchange).keys() & pids, lambda found: not found, "who stands being missed", 40)
+            eventually(
+                lambda: committed(exchange, of_early),
+                lambda now: all(now[where] > before[where] for where in of_early),
+                "others going on where it stands",
+            )
+            for worker in (early, late):
+                worker.signal(signal.SIGCONT)
+            eventually(lambda: early.has_given_up, bool, "the broker's refusing what it had open")
+            eventually(lambda: shares(exchange).keys(), lambda found: early.process.pid in found, "its coming back")
+        finally:
+            writing.set()
+            writer.join()
+        for _, counts in systems.values():
+            counts.end()
+        of = {grant["topic"]: systems[grant["resource"]][1].written for grant in grants}
+        for topic, written in of.items():
+            wanted = {f"k{number}": list(range(1, count + 1)) for number, count in written.items()}
+            eventually(
+                lambda topic=topic: {key: len(set(seen)) for key, seen in counted(town, topic).items()},
+                lambda found, wanted=wanted: found == {key: len(all_) for key, all_ in wanted.items()},
+                "every change",
+            )
+            seen = counted(town, topic)
+            assert {key: one for key, one in seen.items() if one != wanted[key]} == {}
+    assert [worker.process.returncode for worker in workers if worker is not killed] == [0, 0, 0]
+    told = numbers(exchange, {grant["id"] for grant in grants})
+    assert len({run for run, _ in told}) > 4
+    assert {run: found for run, found in told.items() if found != list(range(1, len(found) + 1))} == {}
