@@ -201,8 +201,9 @@ class StateView(Generic[V]):
         on_change: Callable[[str, V | None], None] | None = None,
     ) -> None:
         """`make_consumer` makes a `state_consumer` of so many milliseconds."""
-        self._make_consumer, self._topic, self._decode, self._on_change = make_consumer, topic, decode, on_change
+        self._make_consumer, self.topic, self._decode, self._on_change = make_consumer, topic, decode, on_change
         self._values: dict[str, V] = {}
+        self._read_to: dict[int, int] = {}
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -212,20 +213,21 @@ class StateView(Generic[V]):
         """Read the topic to its present end, then follow it; raises KafkaException when the topic cannot be read."""
         source = self._make_consumer(_READING_WAIT_MS)
         try:
-            partitions = source.list_topics(self._topic, timeout=timeout).topics[self._topic].partitions
+            partitions = source.list_topics(self.topic, timeout=timeout).topics[self.topic].partitions
             if not partitions:
-                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"{self._topic} does not exist"))
-            places = {one: TopicPartition(self._topic, one, OFFSET_BEGINNING) for one in partitions}
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, f"{self.topic} does not exist"))
+            places = {one: TopicPartition(self.topic, one, OFFSET_BEGINNING) for one in partitions}
             source.assign(list(places.values()))
             for message in read_to_end(source, len(partitions), timeout):
                 self._take(message)
                 places[int(message.partition() or 0)].offset = int(message.offset() or 0) + 1
+                self._note(message, int(message.offset() or 0) + 1)
         finally:
             source.close()
         # one that waits for the end in haste would go on asking the broker in haste
         source = self._make_consumer(_FOLLOWING_WAIT_MS)
         source.assign(list(places.values()))
-        self._thread = threading.Thread(target=self._follow, args=(source,), name=f"view {self._topic}", daemon=True)
+        self._thread = threading.Thread(target=self._follow, args=(source,), name=f"view {self.topic}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -242,6 +244,14 @@ class StateView(Generic[V]):
             self._changed.wait_for(lambda: condition(self._values.get(key)), timeout)
             return self._values.get(key)
 
+    def wait_past(self, ends: Mapping[int, int], timeout: float) -> None:
+        """Wait until all before the offset that `ends` gives for each partition was read. Raises KafkaException."""
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: all(self._read_to.get(one, 0) >= end for one, end in ends.items()), timeout
+            ):
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{self.topic} is not followed in time"))
+
     def values(self) -> list[V]:
         return list(self._values.values())
 
@@ -254,15 +264,23 @@ class StateView(Generic[V]):
                 error = message.error()
                 if error is None:
                     self._take(message)
+                    self._note(message, int(message.offset() or 0) + 1)
                 elif error.fatal():
                     raise KafkaException(error)
-                elif error.code() != KafkaError._PARTITION_EOF:
-                    log.warning("state topic cannot be read just now", topic=self._topic, reason=str(error))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    self._note(message, int(message.offset() or 0))
+                else:
+                    log.warning("state topic cannot be read just now", topic=self.topic, reason=str(error))
         except Exception as failure:  # a view that died must be seen by whoever decides by it
             self.failure = failure
-            log.exception("state topic is no longer followed", topic=self._topic)
+            log.exception("state topic is no longer followed", topic=self.topic)
         finally:
             source.close()
+
+    def _note(self, message: Message, read_to: int) -> None:
+        with self._changed:
+            self._read_to[int(message.partition() or 0)] = read_to
+            self._changed.notify_all()
 
     def _take(self, message: Message) -> None:
         key, value = (message.key() or b"").decode(), message.value()

@@ -74,7 +74,7 @@ class Wandering(RuleBasedStateMachine):
         self.broker.owner[where] = worker
         self.take_up(worker, [where])
 
-    # -- the workers, each of which hears of grants in its own time --------------------------------------------------
+    # -- the workers, each of which hears of grants in its own time, and when it takes over --------------------------
 
     @rule(worker=WORKERS)
     def hear(self, worker: int) -> None:
@@ -84,6 +84,7 @@ class Wandering(RuleBasedStateMachine):
         )
         standing = self.workers[worker]
         standing.reroute({TOPIC: Route({"code": "a", "rules": []}, grants)})
+        # as it does when a grant's time begins, and not only where something has changed
         standing.place(standing.live, NOW)
 
     def take_up(self, worker: int, partitions: list[Partition]) -> None:
@@ -94,7 +95,7 @@ class Wandering(RuleBasedStateMachine):
         for way, one in self.broker.progress.items():
             if way[1:] in partitions:
                 standing.resume(one)
-        standing.place(partitions, NOW)
+        self.hear(worker)
 
     @rule(worker=WORKERS, count=st.integers(0, 3), outcome=st.sampled_from(["known", "unknown", "aborted"]))
     def deliver(self, worker: int, count: int, outcome: str) -> None:
@@ -179,4 +180,4 @@ class Wandering(RuleBasedStateMachine):
 
 
 TestWandering = Wandering.TestCase
-TestWandering.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestWandering.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from services.core.kafka import consumer
 from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
+from services.sync.relay.followed import Followed, News
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.progress import Progress
 from services.sync.relay.repeats import parse
@@ -35,14 +36,16 @@ class Assignment:
         standing: Standing,
         inspection: Inspection,
         progress: Progress,
-        on_given: Callable[[], None],
+        followed: Followed,
+        news: News,
     ) -> None:
-        """`isolation` is how change topics are read; `on_given` is called when partitions have come."""
+        """`isolation` is how change topics are read; `news` are set anew when partitions have come."""
         self._settings, self._group, self.isolation = settings, group, isolation
         self._standing, self._inspection, self._progress = standing, inspection, progress
-        self._on_given = on_given
+        self._followed, self._news = followed, news
         self._subscribed: list[str] = []
         self._taken: dict[Partition, Stretch] = {}
+        self._given: set[Partition] = set()
 
     def join(self) -> None:
         """Become a member, of no partitions yet."""
@@ -94,6 +97,11 @@ class Assignment:
                 continue
             else:
                 raise KafkaException(error)
+        for where in self._given & taken.keys():
+            # who gets what there is looked up before it is read
+            self._source.seek(TopicPartition(*where, live[where]))
+            del taken[where]
+        self._given.clear()
         return [stretch for where, stretch in taken.items() if where in live]
 
     def partitions_of(self, topic: str) -> int:
@@ -124,10 +132,13 @@ class Assignment:
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
+        self._given |= mine
         self._progress.take_up(mine)
         self._inspection.take_up(mine)
-        self._on_given()
+        self._followed.catch_up()
         standing.place(mine, datetime.now(UTC))
+        for told in (self._news.routes, self._news.orders, self._news.replays):
+            told.set()
         log.info("partitions assigned", partitions=len(mine))
 
     def _on_revoke(self, source: Consumer, partitions: list[TopicPartition]) -> None:
@@ -138,6 +149,7 @@ class Assignment:
     def _forget(self, partitions: Sequence[Partition]) -> None:
         for where in partitions:
             self._taken.pop(where, None)
+            self._given.discard(where)
         self._inspection.gate.waits.forget(partitions)
         self._standing.forget(partitions)
 

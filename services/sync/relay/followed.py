@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from confluent_kafka import TopicPartition
+
 from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import Settings
 from services.sync.topics import ORDERS, REPLAYS
 
 View = StateView[dict[str, Any]]
+_CATCH_UP_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,19 @@ class Followed:
         for view in self._views:
             if view.failure:
                 raise view.failure
+
+    def catch_up(self) -> None:
+        """Wait until we know who gets what as well as any worker did until now. Raises KafkaException.
+
+        Whoever takes over a partition from one that has heard of a grant already would else leave it out.
+        """
+        reader = state_consumer(self._settings, "sync", "sync.followed")
+        try:
+            for view in (self.resources, self.grants):
+                _, end = reader.get_watermark_offsets(TopicPartition(view.topic, 0), _CATCH_UP_SECONDS)
+                view.wait_past({0: end}, _CATCH_UP_SECONDS)
+        finally:
+            reader.close()
 
     def listen(self) -> News:
         """Tells a worker what changes from now on."""

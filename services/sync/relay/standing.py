@@ -96,15 +96,21 @@ class Standing:
 
     # -- what changes ------------------------------------------------------------------------------------------------
 
-    def reroute(self, routes: Mapping[str, Route]) -> None:
-        """The catalogue or the demand side have changed who gets what."""
+    def reroute(self, routes: Mapping[str, Route]) -> set[Partition]:
+        """The catalogue or the demand side have changed who gets what; the partitions that this concerns.
+
+        States that have not changed are the same objects, so that one grant of ten thousand costs little.
+        """
+        changed = {topic for topic, route in routes.items() if route != self.routes.get(topic)}
         self.routes = dict(routes)
-        served = {(str(grant["id"]), topic) for topic, route in routes.items() for grant in route.grants}
-        self.lanes = {way: lane for way, lane in self.lanes.items() if way[:2] in served}
-        self.scans = {way: scan for way, scan in self.scans.items() if way[:2] in served}
-        for route in routes.values():
-            for grant in route.grants:
+        for topic in changed:
+            for grant in routes[topic].grants:
                 self._fill(grant)
+        if self.lanes or self.scans:
+            served = {(str(grant["id"]), topic) for topic, route in routes.items() for grant in route.grants}
+            self.lanes = {way: lane for way, lane in self.lanes.items() if way[:2] in served}
+            self.scans = {way: scan for way, scan in self.scans.items() if way[:2] in served}
+        return {where for where in self.live if where[0] in changed}
 
     def _fill(self, grant: State) -> None:
         """A grant whose share topic was lost is served from the beginning again."""

@@ -79,7 +79,7 @@ class Relay:
         self._transactions = Transactions(settings, registry, self._standing, self._inspection, self._sealing)
         self._progress = Progress(settings, registry, self._standing)
         self._assignment = Assignment(
-            settings, self._group, isolation, self._standing, self._inspection, self._progress, self._on_given
+            settings, self._group, isolation, self._standing, self._inspection, self._progress, followed, self._news
         )
         self._projector = Projector(settings, registry, admin, self._standing, self._inspection, self._transactions)
         self._delivery = Delivery(settings, registry, self._inspection, self._projector, self._transactions)
@@ -219,11 +219,6 @@ class Relay:
 
     # -- what changes ------------------------------------------------------------------------------------------------
 
-    def _on_given(self) -> None:
-        """Partitions have come: orders and replays may concern them."""
-        self._news.orders.set()
-        self._news.replays.set()
-
     def _reroute(self) -> None:
         """Take up what the catalogue and the demand side have changed."""
         found = build(self._followed.resources.values(), self._followed.grants.values())
@@ -238,14 +233,15 @@ class Relay:
             self._settings.replication_factor,
         )
         now = datetime.now(UTC)
+        begun = self._next_begin is not None and now >= self._next_begin
         begins = (grant["valid_from"] for route in routes.values() for grant in route.grants)
         self._next_begin = min((begin for begin in begins if begin > now), default=None)
-        self._standing.reroute(routes)
+        concerned = self._standing.reroute(routes)
         self._projector.keep_only(list(routes.values()))
         versions = {route.resource["code"]: route.resource["version"] for route in routes.values()}
         self._inspection.keep_only(versions, {one["name"]: one["codes"] for one in self._followed.code_lists.values()})
         self._assignment.follow(sorted(routes))
-        self._standing.place(self._standing.live, now)
+        self._standing.place(self._standing.live if begun else concerned, now)
 
     def _begin_epoch(self, stop: threading.Event) -> None:
         """New producers, then on from what is committed: the outcome of an old transaction is no matter."""
@@ -258,5 +254,5 @@ class Relay:
                 return
             except (KafkaException, RegistryUnavailable, DBAPIError) as error:
                 self._not_ready = f"{type(error).__name__}: {error}"
-                log.warning("the broker does not let us go on yet", reason=self._not_ready)
+                log.warning("we cannot go on yet", reason=self._not_ready)
                 stop.wait(1.0)
