@@ -93,6 +93,7 @@ class Part(StrEnum):
     LATENCY = "latency"
     TABLE = "table"
     ROWS = "rows"
+    GRANTS = "grants"
 
 
 @app.command()
@@ -104,9 +105,11 @@ def sync(
     only: Annotated[list[Part] | None, typer.Option(help="Measure this part only; may be said several times.")] = None,
     json: Json = None,
 ) -> None:
-    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows; takes half an hour."""
+    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows, and how soon it serves
+    ten thousand grants; takes half an hour."""
     # what its parts need would make every other command start later
     from benchmarks import engines as engines_bench
+    from benchmarks import grants as grants_bench
     from benchmarks import rows as rows_bench
     from benchmarks import sync as sync_bench
     from benchmarks import table as table_bench
@@ -129,6 +132,9 @@ def sync(
             os.environ |= {"TONGSHU_ROWS_PER_SECOND": "1000000", "TONGSHU_ROWS_PER_DAY": "1000000000"}
             with own_exchange() as (exchange, _):
                 rows_bench.run(report, exchange, rounds=rounds)
+        if Part.GRANTS in parts:
+            with own_exchange() as (exchange, _):
+                grants_bench.start(report, exchange, resources=500, grants=20)
     finally:
         # what was measured counts, whatever came of the rest
         finish(report, json)
