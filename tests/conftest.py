@@ -85,6 +85,7 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
         "TONGSHU_WATCH_WINDOW_SECONDS": "6",
         "TONGSHU_WATCH_FRESH_SECONDS": "1",
         "TONGSHU_WATCH_ALERT_SECONDS": "2",
+        "TONGSHU_INCONSISTENCY_SECONDS": "1",
         # webhooks of tests are on this machine
         "TONGSHU_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }

@@ -1,8 +1,9 @@
 """Quality rules of a contract: what a row must be like, as data.
 
-A rule has a kind, the items it is about, parameters (JSON) and a severity. All rules but `unique` judge a row by
-itself; `unique` looks at all rows that one checker has seen. A rule says nothing of a value that is missing: that is
-for `required` to say. Patterns are RE2's, so no pattern and no row can make a check slow.
+A rule has a kind, the items it is about, parameters (JSON) and a severity. All rules but two judge a row by itself:
+`unique` looks at all rows that one checker has seen, and `consistent` (two resources say the same of one entity) holds
+of any row here, for only who knows both resources can tell (`services/sync/comparing`). A rule says nothing of a value
+that is missing: that is for `required` to say. Patterns are RE2's, so no pattern and no row can make a check slow.
 
 | kind | items | parameters |
 |---|---|---|
@@ -15,6 +16,7 @@ for `required` to say. Patterns are RE2's, so no pattern and no row can make a c
 | unique | one or more, together | |
 | compare | two of one type | `{"operator": "<", "<=", "=", "!=", ">=" or ">"}` |
 | freshness | one timestamp or date | `{"max_age_seconds": …}` |
+| consistent | one that joins, then those compared | `{"resource": code, "items": [its own, in the same order]}` |
 
 Every kind takes `{"when": row filter}` too: the rule then holds only for rows that the filter matches.
 """
@@ -333,6 +335,17 @@ def _freshness(items: tuple[str, ...], types: Types, parameters: Parameters, lis
     return holds, Words(f"is older than {seconds} s", f"早于 {seconds} 秒前")
 
 
+def _consistent(items: tuple[str, ...], types: Types, parameters: Parameters, lists: CodeLists) -> Made:
+    resource, theirs = _text("resource", _take(parameters, "resource")), _take(parameters, "items")
+    if len(items) < 2:
+        raise RuleError(Words("names what joins and what is compared", "须先列出关联项，再列出比对项"))
+    if not isinstance(theirs, list) or len(theirs) != len(items) or not all(isinstance(one, str) for one in theirs):
+        raise RuleError(
+            Words(f"its items are {len(items)} of the other resource", f"items 应为另一资源的 {len(items)} 个信息项")
+        )
+    return lambda row, now: True, Words(f"must be as in {resource}", f"应与“{resource}”一致")
+
+
 _KINDS: Mapping[str, Callable[[tuple[str, ...], Types, Parameters, CodeLists], Made]] = {
     "required": _required,
     "pattern": _pattern,
@@ -343,6 +356,7 @@ _KINDS: Mapping[str, Callable[[tuple[str, ...], Types, Parameters, CodeLists], M
     "unique": _unique,
     "compare": _compare,
     "freshness": _freshness,
+    "consistent": _consistent,
 }
 
 

@@ -159,6 +159,9 @@ class Settings(BaseSettings):
         description="Relay workers of a process for what connectors write, and as many for topics filled from outside.",
     )
     replays_per_day: int = Field(default=24, description="How often a grant may be delivered again within 24 hours.")
+    inconsistency_seconds: float = Field(
+        default=60.0, ge=0, description="How long rows must disagree before both departments are told."
+    )
     reconcile_hours: float = Field(
         default=24.0, ge=0, description="How often each grant is reconciled with its source; 0: only when asked for."
     )

@@ -33,7 +33,14 @@ def oversees(viewer: Viewer) -> bool:
     return viewer.sees_all() or Role.OPS in viewer.roles
 
 
-_NAMES = {"entry": "隔离记录", "resource": "资源", "grant": "授权", "replay": "重放", "reconciliation": "对账"}
+_NAMES = {
+    "entry": "隔离记录",
+    "resource": "资源",
+    "grant": "授权",
+    "replay": "重放",
+    "reconciliation": "对账",
+    "inconsistency": "不一致",
+}
 
 
 def missing(what: str, name: object) -> Problem:

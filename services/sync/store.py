@@ -8,7 +8,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Identity, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -98,6 +109,52 @@ class Reconciliation(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     replay: Mapped[str | None] = mapped_column(String(40))
     report: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class Watched(Base):
+    """A check and a resource whose rows add to it, read from the beginning of its change topic since it is."""
+
+    __tablename__ = "compared_sides"
+    check: Mapped[str] = mapped_column(Text, primary_key=True)
+    topic: Mapped[str] = mapped_column(Text, primary_key=True)
+    side: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+
+
+class Compared(Base):
+    """What a row says of a subject, in keyed digests, and the change that said so last."""
+
+    __tablename__ = "compared_rows"
+    __table_args__ = (Index("ix_compared_rows_subject", "check", "subject"),)
+    check: Mapped[str] = mapped_column(Text, primary_key=True)
+    side: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    key: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    subject: Mapped[bytes] = mapped_column(LargeBinary)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    topic: Mapped[str] = mapped_column(Text)
+    partition: Mapped[int]
+    offset: Mapped[int] = mapped_column(BigInteger)
+
+
+class Inconsistency(Base):
+    """Rows that do not agree: a case of the departments that answer for them, once it has lasted."""
+
+    __tablename__ = "inconsistencies"
+    __table_args__ = (
+        Index("ix_inconsistencies_open", "check", "subject", unique=True, postgresql_where=text("ended_at is null")),
+    )
+    number: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    check: Mapped[str] = mapped_column(Text)
+    subject: Mapped[bytes] = mapped_column(LargeBinary)
+    kind: Mapped[str] = mapped_column(String(20))
+    rule: Mapped[str] = mapped_column(String(40))
+    resource: Mapped[str] = mapped_column(String(40), index=True)
+    owner: Mapped[str] = mapped_column(String(40), index=True)
+    other: Mapped[str] = mapped_column(String(40))
+    other_owner: Mapped[str] = mapped_column(String(40), index=True)
+    since: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    places: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
 
 
 class CountedScores(Base):

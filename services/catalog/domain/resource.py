@@ -123,6 +123,7 @@ class RuleKind(StrEnum):
     UNIQUE = "unique"
     COMPARE = "compare"
     FRESHNESS = "freshness"
+    CONSISTENT = "consistent"
 
 
 class Severity(StrEnum):

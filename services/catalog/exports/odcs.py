@@ -60,6 +60,7 @@ _DIMENSIONS: Mapping[RuleKind, str] = {
     RuleKind.UNIQUE: "uniqueness",
     RuleKind.COMPARE: "consistency",
     RuleKind.FRESHNESS: "timeliness",
+    RuleKind.CONSISTENT: "consistency",
 }
 _DOUBLES = re.compile(r"(double|float|real|double precision)\b", re.IGNORECASE)
 _PRECISION = re.compile(r"\w+\s*\(\s*(\d{1,4})\s*(?:,\s*(\d{1,4})\s*)?\)")

@@ -1,7 +1,7 @@
 """A contract's rules on the stream: what a row breaks, read from a change as its source spelt it.
 
-Rules that judge a row by itself are judged here. `unique` needs all rows of a resource and is not, and freshness only
-counts: a row that is late is delivered all the same.
+Rules that judge a row by itself are judged here; those that need others are followed beside the stream and open a case
+(`services/sync/comparing`). Freshness only counts: a row that is late is delivered all the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Dimension(StrEnum):
 
 
 _DIMENSIONS = {"required": Dimension.COMPLETENESS, "freshness": Dimension.TIMELINESS}
-_NOT_HERE = frozenset({"unique"})
+_NOT_HERE = frozenset({"unique", "consistent"})
 
 
 @dataclass(frozen=True, slots=True)

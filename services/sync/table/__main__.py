@@ -1,7 +1,7 @@
 """The process of the table exchange; beside it an HTTP door that says how each table is filled.
 
 Reconciliation works here, too: it reads the departments' databases, and what it takes of the processor is not the
-relay's.
+relay's. For that reason rows are compared with each other here, for the rules that need more than one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from services.core import db, identity, telemetry
 from services.core.avro import Registry
 from services.core.http import application, include, serve_beside, stop_at_signals
 from services.core.settings import settings
+from services.sync.comparing.follower import Comparer
 from services.sync.reconcile.runner import Reconciler
 from services.sync.table.api import router
 from services.sync.table.exchange import TableExchange
@@ -25,9 +26,11 @@ def main() -> None:
     identities.start()
     engine = db.engine(here, "sync")
     reconciler = Reconciler(here, registry, db.sessions(engine), stop)
+    comparer = Comparer(here, registry, db.sessions(engine), stop)
     checks = {
         "table exchange": exchange.why_not_ready,
         "identities": lambda: str(identities.failure) if identities.failure else None,
+        "comparer": lambda: comparer.not_ready if comparer.is_alive() else "it has ended",
         "reconciler": lambda: reconciler.not_ready if reconciler.is_alive() else "it has ended",
     }
     app = application("sync", checks)
@@ -35,6 +38,7 @@ def main() -> None:
     include(app, router(exchange), "/api/sync/v1")
     serve_beside(app, here)
     reconciler.start()
+    comparer.start()
     exchange.run(stop)
 
 

@@ -41,12 +41,12 @@ export const zh = {
     note: '回车到下一行同一列，在最后一行回车新增一项。', count: (count: string) => `共 ${count} 项`, none: '还没有信息项。', fromTable: '从数据表带入',
   },
   rules: {
-    lead: '规则随契约发布，对每一条变更检查：“错误”使该行进入隔离区，“警告”只计数。', add: '新增规则', id: '规则标识', kind: '种类', items: '信息项', parameters: '参数', severity: '级别', remove: '删除规则', none: '没有质量规则。',
+    lead: '规则随契约发布，对每一条变更检查：“错误”使该行进入隔离区，“警告”只计数。“唯一”“一致”不隔离，持续不符时告知相关部门。', add: '新增规则', id: '规则标识', kind: '种类', items: '信息项', parameters: '参数', severity: '级别', remove: '删除规则', none: '没有质量规则。',
     kinds: {
-      required: '必填', pattern: '格式', range: '范围', enumeration: '枚举', code_list: '代码集', check_digit: '校验码', unique: '唯一', compare: '比较', freshness: '新鲜度',
+      required: '必填', pattern: '格式', range: '范围', enumeration: '枚举', code_list: '代码集', check_digit: '校验码', unique: '唯一', compare: '比较', freshness: '新鲜度', consistent: '一致',
     },
     names: {
-      pattern: '正则（RE2）', min: '最小', max: '最大', values: '取值（逗号分隔）', list: '代码集', scheme: '校验方式', operator: '关系', max_age_seconds: '最长（秒）', when: '适用条件',
+      pattern: '正则（RE2）', min: '最小', max: '最大', values: '取值（逗号分隔）', list: '代码集', scheme: '校验方式', operator: '关系', max_age_seconds: '最长（秒）', resource: '另一资源', items: '其信息项（逗号分隔）', when: '适用条件',
     },
     schemes: { uscc: '统一社会信用代码', citizen_id: '公民身份号码' }, severities: { error: '错误', warning: '警告' },
   },
@@ -137,12 +137,12 @@ export const en: Like<typeof zh> = {
     note: 'Enter goes to the same column of the next row; in the last row it adds one.', count: (count) => `${count} items`, none: 'No items yet.', fromTable: 'Take from a table',
   },
   rules: {
-    lead: 'Rules are part of the contract and looked at for every change: an error sets the row aside, a warning is only counted.', add: 'Add a rule', id: 'Code', kind: 'Kind', items: 'Items', parameters: 'Parameters', severity: 'Severity', remove: 'Remove the rule', none: 'No quality rules.',
+    lead: 'Rules are part of the contract and looked at for every change: an error sets the row aside, a warning is only counted. Unique and consistent set nothing aside: departments are told what does not agree for a while.', add: 'Add a rule', id: 'Code', kind: 'Kind', items: 'Items', parameters: 'Parameters', severity: 'Severity', remove: 'Remove the rule', none: 'No quality rules.',
     kinds: {
-      required: 'required', pattern: 'pattern', range: 'range', enumeration: 'enumeration', code_list: 'code list', check_digit: 'check digit', unique: 'unique', compare: 'compare', freshness: 'freshness',
+      required: 'required', pattern: 'pattern', range: 'range', enumeration: 'enumeration', code_list: 'code list', check_digit: 'check digit', unique: 'unique', compare: 'compare', freshness: 'freshness', consistent: 'consistent',
     },
     names: {
-      pattern: 'Pattern (RE2)', min: 'From', max: 'To', values: 'Values, by commas', list: 'Code list', scheme: 'Scheme', operator: 'Relation', max_age_seconds: 'At most (seconds)', when: 'Only where',
+      pattern: 'Pattern (RE2)', min: 'From', max: 'To', values: 'Values, by commas', list: 'Code list', scheme: 'Scheme', operator: 'Relation', max_age_seconds: 'At most (seconds)', resource: 'Other resource', items: 'Its items, by commas', when: 'Only where',
     },
     schemes: { uscc: 'unified social credit code', citizen_id: 'citizen ID' }, severities: { error: 'error', warning: 'warning' },
   },

@@ -2700,7 +2700,7 @@ export interface components {
          * @description What a quality rule asks of a row (services/core/quality.py).
          * @enum {string}
          */
-        RuleKind: "required" | "pattern" | "range" | "enumeration" | "code_list" | "check_digit" | "unique" | "compare" | "freshness";
+        RuleKind: "required" | "pattern" | "range" | "enumeration" | "code_list" | "check_digit" | "unique" | "compare" | "freshness" | "consistent";
         /** RuleTriedOut */
         RuleTriedOut: {
             /** Rule */

@@ -140,7 +140,7 @@ export function itemsOf(columns: Preview['columns'], rows: Row[]): Row[] {
   })
 }
 
-export type ParameterName = 'pattern' | 'min' | 'max' | 'values' | 'list' | 'scheme' | 'operator' | 'max_age_seconds' | 'when'
+export type ParameterName = 'pattern' | 'min' | 'max' | 'values' | 'list' | 'scheme' | 'operator' | 'max_age_seconds' | 'resource' | 'items' | 'when'
 
 /** What somebody has typed, as the rule takes it; undefined where there is nothing. */
 export function parsed(name: ParameterName, text: string, type: Item['type']): unknown {
@@ -151,6 +151,7 @@ export function parsed(name: ParameterName, text: string, type: Item['type']): u
     return (type === 'integer' || type === 'double') && value !== '' && Number.isFinite(Number(value)) ? Number(value) : value
   }
   if (name === 'values') return said.split(/[,，、]/).map((value) => value.trim()).filter(Boolean).map(one)
+  if (name === 'items') return said.split(/[,，、]/).map((value) => value.trim()).filter(Boolean)
   if (name === 'min' || name === 'max') return one(said)
   if (name === 'max_age_seconds') return Number.isFinite(Number(said)) ? Number(said) : said
   return said

@@ -8,7 +8,7 @@ import { blankRule, parsed, type Fault, type ParameterName as Name, type Row, ty
 /** What each kind asks for (services/core/quality.py); all take a condition, too. */
 const PARAMETERS: Record<Rule['kind'], Name[]> = {
   required: [], pattern: ['pattern'], range: ['min', 'max'], enumeration: ['values'], code_list: ['list'], check_digit: ['scheme'], unique: [],
-  compare: ['operator'], freshness: ['max_age_seconds'],
+  compare: ['operator'], freshness: ['max_age_seconds'], consistent: ['resource', 'items'],
 }
 const KINDS = Object.keys(PARAMETERS) as Rule['kind'][]
 const CHOICES: Partial<Record<Name, readonly string[]>> = { scheme: ['citizen_id', 'uscc'], operator: ['<', '<=', '=', '!=', '>=', '>'] }
