@@ -262,6 +262,9 @@ def test_each_kind_of_rule_finds_what_it_is_for_and_lets_missing_values_be() -> 
     ) == [1]
     fresh, stale = "2026-06-30T11:59:00Z", "2026-06-30T10:00:00Z"
     assert broken("freshness", ["at"], {"max_age_seconds": 3600}, {"at": fresh}, {"at": stale}, {}) == [1]
+    # only who knows both resources can tell
+    agreeing = {"resource": "other", "items": ["id", "born"]}
+    assert broken("consistent", ["text", "day"], agreeing, {"text": "a", "day": "2026-01-01"}, {}) == []
     assert broken("required", ["text"], {"when": "number > 5"}, {"number": 6}, {"number": 5}, {}) == [0]
 
 
@@ -286,6 +289,10 @@ def test_each_kind_of_rule_finds_what_it_is_for_and_lets_missing_values_be() -> 
         ("compare", ["text", "number"], {"operator": "="}),
         ("compare", ["yes", "yes"], {"operator": "<"}),
         ("freshness", ["at"], {"max_age_seconds": 0}),
+        ("consistent", ["text"], {"resource": "other", "items": ["text"]}),
+        ("consistent", ["text", "day"], {"resource": "other", "items": ["text"]}),
+        ("consistent", ["text", "day"], {"resource": "other", "items": ["text", 1]}),
+        ("consistent", ["text", "day"], {"items": ["text", "day"]}),
         ("required", ["nothing"], {}),
         ("required", [], {}),
         ("required", ["text"], {"more": 1}),

@@ -32,6 +32,8 @@ WHO: dict[str, frozenset[Role]] = {
     "GET /quarantine/{number}": OPERATING | PROVIDING,
     "POST /quarantine/{number}/steps": PROVIDING | {Role.OPS},
     "GET /quality": EVERYONE,
+    "GET /inconsistencies": EVERYONE,
+    "GET /inconsistencies/{number}": EVERYONE,
 }
 _PREFIX = "/api/sync/v1"
 
