@@ -110,7 +110,9 @@ class Comparer(threading.Thread):
             batch = self._take(source)
             try:
                 if batch:
-                    self._apply(batch)
+                    ends = self._apply(batch)
+                    # for whoever watches lag; the database is what counts
+                    source.commit(offsets=ends, asynchronous=True)
             except _Moved:
                 self._place_again(source)
         else:
@@ -188,8 +190,8 @@ class Comparer(threading.Thread):
 
     # -- what rows say -----------------------------------------------------------------------------------------------
 
-    def _apply(self, batch: Sequence[Message]) -> None:
-        """Keep what a batch says, and what follows from it. Raises _Moved."""
+    def _apply(self, batch: Sequence[Message]) -> list[TopicPartition]:
+        """Keep what a batch says, and what follows from it; how far it was read. Raises _Moved."""
         said, ends = Said(), dict[tuple[str, int], int]()
         for message in batch:
             where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
@@ -207,6 +209,7 @@ class Comparer(threading.Thread):
             for where, end in ends.items():
                 keep_position(session, store.positions, *where, end)
         self._places |= ends
+        return [TopicPartition(*where, end) for where, end in ends.items()]
 
     def _hear(self, resource: State, message: Message, place: tuple[str, int, int], said: Said) -> None:
         """What a change says; of one that cannot be read, nothing: it is set aside elsewhere."""
