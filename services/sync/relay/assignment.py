@@ -45,7 +45,7 @@ class Assignment:
         self._followed, self._news = followed, news
         self._subscribed: list[str] = []
         self._taken: dict[Partition, Stretch] = {}
-        self._given: set[Partition] = set()
+        self._has_more = False
 
     def join(self) -> None:
         """Become a member, of no partitions yet."""
@@ -74,15 +74,19 @@ class Assignment:
             )
             self._subscribed = list(topics)
 
-    def take(self, wait_seconds: float) -> list[Stretch]:
-        """What is there of the live stream: at once what has come, else after a wait for the first."""
+    def take(self, wait_seconds: float) -> list[Stretch] | None:
+        """What is there of the live stream: at once what has come, else after a wait for the first.
+
+        None: partitions have come, and who gets what there must be looked up before anything is read.
+        """
         self._note_member(self._source)
+        self._has_more = False
         first = self._source.poll(wait_seconds)
-        if first is None:
-            return []
         # a rebalance takes away what was taken of partitions that it takes away
         live, taken = self._standing.live, self._taken
         taken.clear()
+        if first is None:
+            return None if self._has_more else []
         for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
             error = message.error()
             if error is None:
@@ -97,11 +101,10 @@ class Assignment:
                 continue
             else:
                 raise KafkaException(error)
-        for where in self._given & taken.keys():
-            # who gets what there is looked up before it is read
-            self._source.seek(TopicPartition(*where, live[where]))
-            del taken[where]
-        self._given.clear()
+        if self._has_more:
+            for where in taken.keys() & live.keys():
+                self._source.seek(TopicPartition(*where, live[where]))
+            return None
         return [stretch for where, stretch in taken.items() if where in live]
 
     def partitions_of(self, topic: str) -> int:
@@ -132,11 +135,11 @@ class Assignment:
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
-        self._given |= mine
         self._progress.take_up(mine)
         self._inspection.take_up(mine)
         self._followed.catch_up()
         standing.place(mine, datetime.now(UTC))
+        self._has_more = True
         for told in (self._news.routes, self._news.orders, self._news.replays):
             told.set()
         log.info("partitions assigned", partitions=len(mine))
@@ -149,7 +152,6 @@ class Assignment:
     def _forget(self, partitions: Sequence[Partition]) -> None:
         for where in partitions:
             self._taken.pop(where, None)
-            self._given.discard(where)
         self._inspection.gate.waits.forget(partitions)
         self._standing.forget(partitions)
 

@@ -145,7 +145,10 @@ class Relay:
             self._news.routes.clear()
             self._reroute()
         hurry = standing.lanes or standing.scans or standing.unwritten
-        if (batch := self._assignment.take(0.001 if hurry else 0.1)) or standing.unwritten:
+        batch = self._assignment.take(0.001 if hurry else 0.1)
+        if batch is None:
+            return
+        if batch or standing.unwritten:
             self._deliver(batch)
         slice_, lanes = self._lanes.take(standing.lanes.values())
         if slice_ is not None:
