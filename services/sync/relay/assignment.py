@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from services.core.kafka import consumer
 from services.core.settings import Settings
@@ -16,9 +17,11 @@ from services.sync.relay.changes import Partition, Stretch
 from services.sync.relay.followed import Followed, News
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.progress import Progress
+from services.sync.relay.reading import ends
 from services.sync.relay.repeats import parse
 from services.sync.relay.standing import Standing
 from services.sync.relay.transaction import TIMEOUT_SECONDS
+from services.sync.topics import PROGRESS, WAITING
 
 log = structlog.get_logger()
 
@@ -31,6 +34,7 @@ class Assignment:
     def __init__(
         self,
         settings: Settings,
+        admin: AdminClient,
         group: str,
         isolation: str,
         standing: Standing,
@@ -40,7 +44,7 @@ class Assignment:
         news: News,
     ) -> None:
         """`isolation` is how change topics are read; `news` are set anew when partitions have come."""
-        self._settings, self._group, self.isolation = settings, group, isolation
+        self._settings, self._admin, self._group, self.isolation = settings, admin, group, isolation
         self._standing, self._inspection, self._progress = standing, inspection, progress
         self._followed, self._news = followed, news
         self._subscribed: list[str] = []
@@ -131,13 +135,16 @@ class Assignment:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
         standing = self._standing
         self._note_member(source)
+        if not partitions:
+            return
         for where in self._settled.committed(partitions, TIMEOUT_SECONDS):
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}
-        self._progress.take_up(mine)
-        self._inspection.take_up(mine)
-        self._followed.catch_up()
+        written = ends(self._admin, [PROGRESS.name, WAITING.name], IsolationLevel.READ_UNCOMMITTED)
+        self._progress.take_up(mine, written[PROGRESS.name])
+        self._inspection.take_up(mine, written[WAITING.name])
+        self._followed.catch_up(self._admin)
         standing.place(mine, datetime.now(UTC))
         self._has_more = True
         for told in (self._news.routes, self._news.orders, self._news.replays):

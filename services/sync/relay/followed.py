@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import IsolationLevel
+from confluent_kafka.admin import AdminClient
 
 from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import Settings
+from services.sync.relay.reading import ends
 from services.sync.topics import ORDERS, REPLAYS
 
 View = StateView[dict[str, Any]]
@@ -55,18 +57,15 @@ class Followed:
             if view.failure:
                 raise view.failure
 
-    def catch_up(self) -> None:
+    def catch_up(self, admin: AdminClient) -> None:
         """Wait until we know who gets what as well as any worker did until now. Raises KafkaException.
 
         Whoever takes over a partition from one that has heard of a grant already would else leave it out.
         """
-        reader = state_consumer(self._settings, "sync", "sync.followed")
-        try:
-            for view in (self.resources, self.grants):
-                _, end = reader.get_watermark_offsets(TopicPartition(view.topic, 0), _CATCH_UP_SECONDS)
-                view.wait_past({0: end}, _CATCH_UP_SECONDS)
-        finally:
-            reader.close()
+        views = (self.resources, self.grants)
+        found = ends(admin, [view.topic for view in views], IsolationLevel.READ_COMMITTED)
+        for view in views:
+            view.wait_past({0: found[view.topic]}, _CATCH_UP_SECONDS)
 
     def listen(self) -> News:
         """Tells a worker what changes from now on."""

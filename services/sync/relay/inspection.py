@@ -197,10 +197,13 @@ class Inspection:
             }
             produce(QUALITY.name, key=resource, value=self._quality.encode(count))
 
-    def take_up(self, partitions: Collection[Partition]) -> None:
-        """Learn which keys of these partitions wait; raises KafkaException and RegistryUnavailable."""
+    def take_up(self, partitions: Collection[Partition], end: int = 0) -> None:
+        """Learn which keys of these partitions wait, at least up to `end` of the topic that tells it.
+
+        Raises KafkaException and RegistryUnavailable.
+        """
         found: dict[bytes, Mapping[str, Any]] = {}
-        for message in read_settled(self._settings, WAITING.name):
+        for message in read_settled(self._settings, WAITING.name, end):
             key, value = bytes(message.key() or b""), message.value()
             if value is None:
                 found.pop(key, None)

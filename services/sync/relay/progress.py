@@ -20,11 +20,14 @@ class Progress:
         self._settings, self._standing = settings, standing
         self._codec = Codec(registry, PROGRESS.name)
 
-    def take_up(self, partitions: Collection[Partition]) -> None:
-        """Go on with the ways through `partitions` where they were left. Raises KafkaException."""
+    def take_up(self, partitions: Collection[Partition], end: int) -> None:
+        """Go on with the ways through `partitions` where they were left; `end` is where the topic ends by now.
+
+        Raises KafkaException.
+        """
         latest: dict[bytes, bytes] = {}
         ours = {f"{topic}/{partition}".encode() for topic, partition in partitions}
-        for message in read_settled(self._settings, PROGRESS.name):
+        for message in read_settled(self._settings, PROGRESS.name, end):
             key, value = bytes(message.key() or b""), message.value()
             if value is not None and key.partition(b"/")[2] in ours:
                 latest[key] = value

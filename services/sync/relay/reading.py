@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from services.core.kafka import consumer, read_to_end, state_consumer
+from services.core.kafka import read_to_end, state_consumer
 from services.core.settings import Settings
 
 _WAIT_SECONDS = 30.0
 
 
-def read_settled(settings: Settings, topic: str) -> Iterator[Message]:
-    """What is committed of a topic of one partition, at least up to its end of now. Raises KafkaException.
+def ends(admin: AdminClient, topics: Iterable[str], isolation: IsolationLevel) -> dict[str, int]:
+    """Where topics of one partition end now: what is committed, or all that was written. Raises KafkaException."""
+    asked = {TopicPartition(topic, 0): OffsetSpec.latest() for topic in topics}  # type: ignore[no-untyped-call]
+    told = admin.list_offsets(asked, isolation_level=isolation, request_timeout=_WAIT_SECONDS)
+    return {str(where.topic): int(found.result(_WAIT_SECONDS).offset) for where, found in told.items()}
+
+
+def read_settled(settings: Settings, topic: str, past: int = 0) -> Iterator[Message]:
+    """What is committed of a topic of one partition, at least up to `past`. Raises KafkaException.
 
     A transaction that another worker has open hides what was committed behind it: that is waited for.
     """
-    name = f"{topic}.reader"
-    looking = consumer(settings, "sync", name, isolation_level="read_uncommitted")
-    try:
-        _, end = looking.get_watermark_offsets(TopicPartition(topic, 0), _WAIT_SECONDS)
-    finally:
-        looking.close()
-    reader = state_consumer(settings, "sync", name, wait_ms=10)
+    reader = state_consumer(settings, "sync", f"{topic}.reader", wait_ms=10)
     try:
         reader.assign([TopicPartition(topic, 0, 0)])
-        yield from read_to_end(reader, 1, past={0: end})
+        yield from read_to_end(reader, 1, past={0: past})
     finally:
         reader.close()
 

@@ -79,7 +79,15 @@ class Relay:
         self._transactions = Transactions(settings, registry, self._standing, self._inspection, self._sealing)
         self._progress = Progress(settings, registry, self._standing)
         self._assignment = Assignment(
-            settings, self._group, isolation, self._standing, self._inspection, self._progress, followed, self._news
+            settings,
+            admin,
+            self._group,
+            isolation,
+            self._standing,
+            self._inspection,
+            self._progress,
+            followed,
+            self._news,
         )
         self._projector = Projector(settings, registry, admin, self._standing, self._inspection, self._transactions)
         self._delivery = Delivery(settings, registry, self._inspection, self._projector, self._transactions)

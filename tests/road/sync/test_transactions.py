@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from cli.exchange import Exchange
 from services.core import db
 from services.core.kafka import admin_client, read_to_end
 from services.sync.relay import assignment, transaction
@@ -82,9 +82,9 @@ def counted(town: Town, topic: str) -> dict[str, list[int]]:
     return found
 
 
-def shares(exchange: Exchange) -> dict[int, set[tuple[str, int]]]:
+def shares(admin: AdminClient) -> dict[int, set[tuple[str, int]]]:
     """The partitions of each member of the group, by its process."""
-    told = exchange.admin().describe_consumer_groups([FILLED])[FILLED].result(10)
+    told = admin.describe_consumer_groups([FILLED])[FILLED].result(30)
     return {
         int(member.client_id.rsplit("-", 1)[1]): {
             (one.topic, one.partition) for one in member.assignment.topic_partitions
@@ -97,7 +97,7 @@ def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, m
     monkeypatch.setattr(transaction, "TIMEOUT_SECONDS", 3.0)
     monkeypatch.setattr(assignment, "TIMEOUT_SECONDS", 3.0)
     monkeypatch.setattr(transaction, "REQUEST_TIMEOUT_MS", 2_000)
-    stop, exchange = threading.Event(), town.exchange
+    stop, exchange, admin = threading.Event(), town.exchange, town.exchange.admin()
     with Network(exchange.home.ports["kafka"], SEED, one_in=40) as network:
         through = exchange.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{network.port}"})
         followed, held = Followed(through, exchange.registry), Number(db.engine(exchange.settings, "sync"))
@@ -115,7 +115,7 @@ def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, m
                 systems[town.grant(as_table(town, system, code), ["id", "visits"])["id"]] = system
             topics = {system.credentials["topic"]: grant for grant, system in systems.items()}
             served = eventually(
-                lambda: [topics[topic] for topic, _ in shares(exchange).get(os.getpid(), set()) if topic in topics],
+                lambda: [topics[topic] for topic, _ in shares(admin).get(os.getpid(), set()) if topic in topics],
                 bool,
                 "its partitions",
             )

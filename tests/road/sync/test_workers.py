@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from cli.exchange import Exchange
 from services.core.avro import Codec
@@ -67,9 +68,9 @@ def ended(workers: list[Worker]) -> Iterator[None]:
                 raise
 
 
-def committed(exchange: Exchange, partitions: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
+def committed(admin: AdminClient, partitions: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
     asked = ConsumerGroupTopicPartitions(FILLED, [TopicPartition(*where) for where in partitions])
-    told = exchange.admin().list_consumer_group_offsets([asked])[FILLED].result(10)
+    told = admin.list_consumer_group_offsets([asked])[FILLED].result(30)
     return {(one.topic, one.partition): one.offset for one in told.topic_partitions}
 
 
@@ -89,7 +90,7 @@ def numbers(exchange: Exchange, grants: set[str]) -> Mapping[tuple[str, str], li
 
 
 def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: Town, tmp_path: Path) -> None:
-    exchange = town.exchange
+    exchange, admin = town.exchange, town.exchange.admin()
     systems = {}
     for _ in range(3):
         code = resource(town)
@@ -114,7 +115,7 @@ def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: To
     with ended(workers):
         pids = {worker.process.pid for worker in workers}
         eventually(
-            lambda: {pid: len(share & ours) for pid, share in shares(exchange).items()},
+            lambda: {pid: len(share & ours) for pid, share in shares(admin).items()},
             lambda found: found.keys() >= pids and all(found[pid] for pid in pids) and sum(found.values()) == len(ours),
             "a share for each",
         )
@@ -124,21 +125,21 @@ def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: To
                 worker.stop_in_a_transaction()
             eventually(lambda: early.has_stopped() and late.has_stopped(), bool, "two that stand in a transaction")
             killed.signal(signal.SIGKILL)
-            of_early = shares(exchange)[early.process.pid] & ours
-            before = committed(exchange, of_early)
+            of_early = shares(admin)[early.process.pid] & ours
+            before = committed(admin, of_early)
             # a grant that catches up while all this happens
             grants.append(town.grant(tables[0], _ITEMS, "health"))
             workers.append(Worker(exchange, tmp_path / "added"))
-            eventually(lambda: shares(exchange).keys() & pids, lambda found: not found, "who stands being missed", 40)
+            eventually(lambda: shares(admin).keys() & pids, lambda found: not found, "who stands being missed", 40)
             eventually(
-                lambda: committed(exchange, of_early),
+                lambda: committed(admin, of_early),
                 lambda now: all(now[where] > before[where] for where in of_early),
                 "others going on where it stands",
             )
             for worker in (early, late):
                 worker.signal(signal.SIGCONT)
             eventually(lambda: early.has_given_up, bool, "the broker's refusing what it had open")
-            eventually(lambda: shares(exchange).keys(), lambda found: early.process.pid in found, "its coming back")
+            eventually(lambda: shares(admin).keys(), lambda found: early.process.pid in found, "its coming back")
         finally:
             writing.set()
             writer.join()
