@@ -1,7 +1,7 @@
-"""A relay worker as a process of its own: `python -m tests.road.sync.working FOLDER before|after`.
+"""A relay worker as a process of its own: `python -m tests.road.sync.working FOLDER`.
 
-When there is a file `stop` in its folder it stops itself (SIGSTOP) in the middle of its next transaction that has
-records, before or after its offsets are sent, and says so by a file `stopped`.
+When a file `stop` in its folder says `before` or `after`, it stops itself (SIGSTOP) in the middle of its next
+transaction that has records, before or after its offsets are sent, and says so by a file `stopped`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from services.sync.relay.number import Number
 from services.sync.relay.worker import Relay
 
 
-def stopping(folder: Path, when: str) -> type[OffsetSender]:
+def stopping(folder: Path) -> type[OffsetSender]:
     def stop(producer: Producer) -> None:
         producer.flush()
         (folder / "stop").unlink()
@@ -37,11 +37,11 @@ def stopping(folder: Path, when: str) -> type[OffsetSender]:
         def send(
             self, producer: Producer, offsets: list[TopicPartition], group: Any, seconds: float
         ) -> Callable[[], None]:
-            asked = len(producer) > 0 and (folder / "stop").exists()
-            if asked and when == "before":
+            asked = (folder / "stop").read_text() if len(producer) > 0 and (folder / "stop").exists() else ""
+            if asked == "before":
                 stop(producer)
             sent = super().send(producer, offsets, group, seconds)
-            if asked and when == "after":
+            if asked == "after":
                 sent()
                 stop(producer)
                 return lambda: None
@@ -50,11 +50,11 @@ def stopping(folder: Path, when: str) -> type[OffsetSender]:
     return Stopping
 
 
-def main(folder: Path, when: str) -> None:
+def main(folder: Path) -> None:
     here, stop = settings(), stop_at_signals()
     telemetry.start("sync", here.log_level)
     registry = Registry(here.registry_url)
-    transaction.OffsetSender = stopping(folder, when)  # type: ignore[misc]
+    transaction.OffsetSender = stopping(folder)  # type: ignore[misc]
     followed = Followed(here, registry)
     followed.start()
     number = Number(db.engine(here, "sync"))
@@ -62,4 +62,4 @@ def main(folder: Path, when: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]))
