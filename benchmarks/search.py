@@ -281,7 +281,7 @@ class _Registry(Registry):
 
 def _publish(report: Report, engine: Engine, count: int, items: int, rounds: int) -> None:
     """The transaction that publishes, a plain INSERT of the same JSON, and the first search after it."""
-    telemetry.start("bench", "WARNING")
+    telemetry.start("bench", Settings(log_level="WARNING"))
     registry = _Registry()
     catalogue = Catalogue(
         settings=Settings(),

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
@@ -18,6 +19,7 @@ from cli.demo.stage import catalogue, server_of
 from cli.demo.world import create
 from cli.exchange import Exchange
 from infra.embedded import home as homes
+from tests.collector import Collector, collecting
 from tests.road.catalog.office import Place
 from tests.road.town import Town
 
@@ -68,7 +70,18 @@ class Tongshu:
 
 
 @pytest.fixture(scope="session")
-def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
+def collector() -> Iterator[Collector | None]:
+    """Who is told the spans of the shared exchange; nobody, where one runs already and was not told of any."""
+    named = os.environ.get("TONGSHU_OTLP_ENDPOINT", "")
+    if os.environ.get("TONGSHU_TEST_HOME") and not named:
+        yield None
+        return
+    with collecting(urlsplit(named).port or 0) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def tongshu(tmp_path_factory: pytest.TempPathFactory, collector: Collector | None) -> Iterator[Tongshu]:
     """The command line over a running exchange with small sample departments.
 
     `TONGSHU_TEST_HOME` names one that runs already (`up --samples`), for whoever works on tests; it is left running.
@@ -88,6 +101,9 @@ def tongshu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tongshu]:
         # webhooks of tests are on this machine
         "TONGSHU_WEBHOOK_NETWORKS": "127.0.0.0/8",
     }
+    if collector is not None:
+        slower |= {"TONGSHU_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "300"}
+        slower["TONGSHU_TRACE_URL"] = f"{collector.url}/trace/{{trace_id}}"
     command = Tongshu(tmp_path_factory.mktemp("shared") / "home", slower)
     command.must("up", "--samples")
     yield command

@@ -234,6 +234,7 @@ def _show_trace(found: Trace) -> None:
         proofs = {True: "in its manifest", False: "NOT in its manifest", None: "manifest not whole any more"}
         sealed = f"entry {one.entry} of the log" if one.in_log else "NOT in the log yet"
         told = f"{one.department} under {one.grant} by {', '.join(one.channels)}"
+        sealed += f"; trace {one.trace}" if one.trace else ""
         out.print(f"{at}  delivered  {one.op or '':<10} {told}; {proofs[one.in_manifest]}; {sealed}", markup=False)
     for line in found.untraceable:
         out.print(line, style="yellow", markup=False)

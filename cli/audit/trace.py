@@ -38,7 +38,8 @@ class NoSuchRecord(Exception):
 class Delivery:
     """A record of the traced row in a department's topic.
 
-    `in_manifest` and `in_log` say what was proved; `in_manifest` is None when not all its records are kept.
+    `in_manifest` and `in_log` say what was proved; `in_manifest` is None when not all its records are kept. `trace` is
+    the id of the trace that follows its transaction, where there is one.
     """
 
     department: str
@@ -53,6 +54,7 @@ class Delivery:
     entry: int | None
     in_manifest: bool | None
     in_log: bool
+    trace: str | None = None
 
 
 @dataclass(slots=True)
@@ -220,7 +222,7 @@ class _Tracer:
         told = self._manifests.decode(sealed[1])
         made.at = told["delivered_at"]
         if entry is not None and entry.sequence < self._log.head.checkpoint.size:
-            made.entry = entry.sequence
+            made.entry, made.trace = entry.sequence, entry.trace or None
             made.in_log = self._is_in_log(entry.sequence, sealed)
         if record is not None:
             made.in_manifest = self._is_in_manifest(told)

@@ -27,7 +27,7 @@ from services.core.settings import settings
 
 def main() -> None:
     here = settings()
-    telemetry.start("audit", here.log_level)
+    telemetry.start("audit", here)
     engine, registry = db.engine(here, "audit"), Registry(here.registry_url)
     sessions = db.sessions(engine)
     hashing = native.hashing_of(origin_of(here))

@@ -86,7 +86,7 @@ def _signaller(here: Settings) -> Callable[[str, str, str], None]:
 
 def main() -> None:
     here = settings()
-    telemetry.start("catalog", here.log_level)
+    telemetry.start("catalog", here)
     app, catalogue = make_app(here)
     with catalogue.session() as session, session.begin():
         plant(session)

@@ -71,7 +71,7 @@ def make_app(here: Settings) -> tuple[FastAPI, Accounts, Feed]:
 
 def main() -> None:
     here = settings()
-    telemetry.start("console", here.log_level)
+    telemetry.start("console", here)
     app, accounts, feed = make_app(here)
     accounts.plant(here.secret("console_admin_password"))
     serve(Front(app, feed.following), here, grace_seconds=_GRACE_SECONDS)

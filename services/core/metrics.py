@@ -1,4 +1,4 @@
-"""What a process counts, at `/metrics` in Prometheus' text form.
+"""What a process counts, at `/metrics` in Prometheus' text form or in OpenMetrics.
 
 Names are those the ecosystem has: OpenTelemetry's semantic conventions for HTTP and messaging in their Prometheus form
 (`http_server_request_duration_seconds`, `messaging_client_sent_messages_total`), ours begin `tongshu_`. No label holds
@@ -19,7 +19,8 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
+from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from services.core.problems import Problem
@@ -91,7 +92,9 @@ def install(app: FastAPI, here: Settings) -> None:
         host = request.client.host if request.client else ""
         if not _is_in(host, open_to):
             _require_token(request)
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+        # exemplars, which lead from a histogram to a trace, are told in OpenMetrics only; who scrapes asks for it
+        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(REGISTRY), media_type=kind)
 
 
 def name(route: APIRoute, template: str) -> None:

@@ -160,6 +160,19 @@ class Settings(BaseSettings):
         default=True, description="Whether differences that are found by the clock are healed at once."
     )
 
+    otlp_endpoint: str = Field(
+        default="",
+        description="Where traces go: a collector's address for OTLP over HTTP (http://collector:4318). Empty: nowhere,"
+        " unless OpenTelemetry's own OTEL_EXPORTER_OTLP_ENDPOINT names one.",
+    )
+    traced_changes_per_second: float = Field(
+        default=10.0, gt=0, description="How many changes a second a relay follows by a trace, where spans go anywhere."
+    )
+    trace_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://.*\{trace_id\}",
+        description="Where people look at a trace: an address with {trace_id} in it, which the console links to.",
+    )
     metrics_networks: str = Field(
         default="", description="Networks from which /metrics needs no token: CIDR blocks between commas."
     )

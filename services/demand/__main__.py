@@ -33,7 +33,7 @@ from services.demand.watch import GrantWatch, ended
 
 def main() -> None:
     here = settings()
-    telemetry.start("demand", here.log_level)
+    telemetry.start("demand", here)
     engine = db.engine(here, "demand")
     registry = Registry(here.registry_url)
     sessions = db.sessions(engine)

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 def main() -> None:
     here = settings()
-    telemetry.start("sync", here.log_level)
+    telemetry.start("sync", here)
     stop = stop_at_signals()
     registry = Registry(here.registry_url)
     admin = admin_client(here, "sync")

@@ -38,7 +38,7 @@ _STATES = ("catalog.resources", "demand.grants", "sync.waiting")
 
 def main() -> None:
     here = settings()
-    telemetry.start(USER, here.log_level)
+    telemetry.start(USER, here)
     registry = Registry(here.registry_url)
     identities = identity.view(here, registry, USER)
     resources, grants, waiting = (_state(here, registry, topic) for topic in _STATES)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from cli.exchange import Exchange
 from tests.browser.conftest import Take, faults_of, open_page, person_of
 from tests.road.console.conftest import Reception
 from tests.road.town import OWNER
@@ -59,6 +60,19 @@ def test_every_page_is_there_and_can_be_used_by_everybody(
 
 def _name(path: str) -> str:
     return Path(path.strip("/").replace("?", "-").replace("=", "-").replace("/", "-")).name
+
+
+def test_an_entry_of_the_log_leads_to_its_trace(seat: Take, reception: Reception, exchange: Exchange) -> None:
+    login, password = person_of(reception, "auditor")
+    to = reception.known("auditor").get("/api/console/v1/endpoints").json()["trace"]
+    if to is None:
+        pytest.skip("this exchange is not told where traces are looked at: start it with TONGSHU_TRACE_URL")
+    (entry,) = exchange.ask("GET", "audit", "/entries?topic=demand.events&limit=1")["items"]
+    window = seat()
+    window.open(f"/audit/entries/{entry['sequence']}")
+    window.sign_in(login, password)
+    link = window.page.get_by_role("link", name=entry["trace"])
+    expect(link).to_have_attribute("href", to.replace("{trace_id}", entry["trace"]))
 
 
 def test_what_is_not_there_is_said_so(seat: Take, reception: Reception) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ import pymysql
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from opentelemetry.trace import Span
 from psycopg.rows import dict_row
 from pymysql.cursors import DictCursor
 
@@ -109,7 +110,7 @@ class Told:
     def __init__(self) -> None:
         self.receipts: list[Receipt] = []
 
-    def tell(self, receipt: Receipt) -> None:
+    def tell(self, receipt: Receipt, traced: Sequence[Span] = ()) -> None:
         self.receipts.append(receipt)
 
     def wait(self) -> None:

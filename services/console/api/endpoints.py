@@ -15,12 +15,16 @@ Here = Annotated[Session, Depends(SignedIn(EVERYBODY))]
 
 
 class Endpoints(Strict):
-    """As they are reached from outside: the broker, the schema registry, and the look-ups of rows."""
+    """As they are reached from outside: the broker, the schema registry, and the look-ups of rows.
+
+    `trace` is where a person looks at a trace, with `{trace_id}` in it; null where that is nowhere.
+    """
 
     kafka: str
     security_protocol: Literal["SASL_PLAINTEXT"] = "SASL_PLAINTEXT"
     registry: str
     rows: str
+    trace: str | None
 
 
 def router(here: Settings) -> APIRouter:
@@ -33,6 +37,7 @@ def router(here: Settings) -> APIRouter:
             kafka=here.kafka_public_bootstrap or here.kafka_bootstrap,
             registry=here.registry_public_url or here.registry_url,
             rows=f"{here.rows_public_url or here.rows_url}/api/sync/v1",
+            trace=here.trace_url or None,
         )
 
     return routes

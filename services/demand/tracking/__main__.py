@@ -17,7 +17,7 @@ from services.demand.watch import ended
 
 def main() -> None:
     here = settings()
-    telemetry.start("tracking", here.log_level)
+    telemetry.start("tracking", here)
     stop = stop_at_signals()
     engine = db.engine(here, "demand")
     registry = Registry(here.registry_url)

@@ -16,7 +16,7 @@ from services.core import masks
 from services.sync.projection.plan import Column, Plan, Shown
 from services.sync.projection.values import UNAVAILABLE
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROW_OPS = frozenset("crud")
 
 
@@ -41,7 +41,12 @@ def committed_at(envelope: Mapping[str, Any]) -> datetime:
     """When the source committed the change (UTC); microseconds where the connector gives them."""
     source = envelope["source"]
     micros = source.get("ts_us")
-    return _EPOCH + timedelta(microseconds=micros if micros is not None else source["ts_ms"] * 1_000)
+    return EPOCH + timedelta(microseconds=micros if micros is not None else source["ts_ms"] * 1_000)
+
+
+def position(envelope: Mapping[str, Any]) -> str:
+    """Where the change stands in its source's log, as text that sorts as positions do."""
+    return f"{envelope['source'].get('lsn') or envelope['source'].get('position') or 0:016x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ def _change(plan: Plan, envelope: Mapping[str, Any], op: str, row: dict[str, Any
         "row": row,
         "source": {
             "system": plan.system,
-            "position": f"{envelope['source'].get('lsn') or envelope['source'].get('position') or 0:016x}",
+            "position": position(envelope),
             "committed_at": committed_at(envelope),
         },
         "grant": plan.grant,

@@ -43,6 +43,14 @@ class _Range:
     records: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """Which message of a part is followed by a trace, by its number, and the `traceparent` that it carries."""
+
+    number: int
+    traceparent: str
+
+
 @dataclass(slots=True)
 class Part:
     """What one partition of a share topic gets in a transaction, in its order: messages, and their leaf hashes.
@@ -54,6 +62,7 @@ class Part:
     messages: list[Message] = field(default_factory=list)
     leaves: bytearray = field(default_factory=bytearray)
     ends: list[int] = field(default_factory=list)
+    traced: Traced | None = None
 
     def ask_for_ends(self, failed: Callable[[KafkaError], None]) -> None:
         """Have the broker's word on the first and the last message kept, in the thread that polls the producer."""
@@ -74,7 +83,7 @@ class Part:
 
 @dataclass(slots=True)
 class Tally:
-    """Collects the deliveries of one grant while a transaction is filled."""
+    """Collects the deliveries of one grant while a transaction is filled; its manifest carries the `traceparent`."""
 
     grant: Mapping[str, Any]
     partitions: int
@@ -84,6 +93,7 @@ class Tally:
     records: int = 0
     replay: str = ""
     size: int = 0
+    traceparent: str = ""
     parts: dict[int, Part] = field(default_factory=dict)
     _sources: dict[tuple[str, int], _Range] = field(default_factory=dict)
 
@@ -92,6 +102,18 @@ class Tally:
         one = self._sources.setdefault((topic, partition), _Range(first, last))
         one.last = last
         one.records += changes
+
+    @property
+    def last_change(self) -> tuple[str, int, int] | None:
+        """Where the last change stands that led to a delivery; None where what is delivered comes of no change."""
+        for (topic, partition), read in reversed(self._sources.items()):
+            return topic, partition, read.last
+        return None
+
+    @property
+    def changes(self) -> int:
+        """How many changes led to deliveries."""
+        return sum(read.records for read in self._sources.values())
 
     def add(self, op: str, key: bytes, value: bytes | None, latency_us: int | None) -> None:
         """One record, from the reference engine."""

@@ -34,12 +34,18 @@ def follow(
     SEALING_BUDGET.set(budget)
 
 
-def committed(group: str, *, changes: int, records: int, projecting: float, seconds: float) -> None:
-    """A transaction is over: `changes` were read in `group`, `records` delivered; times in seconds."""
+def committed(
+    group: str, *, changes: int, records: int, projecting: float, seconds: float, trace: str | None = None
+) -> None:
+    """A transaction is over: `changes` were read in `group`, `records` delivered; times in seconds.
+
+    `trace` is the id of one that shows where they went.
+    """
+    exemplar = {"trace_id": trace} if trace else None
     CONSUMED.labels("kafka", "cdc", group).inc(changes)
     SENT.labels("kafka", "share").inc(records)
-    PROCESSED.labels("kafka", "cdc", group).observe(seconds)
+    PROCESSED.labels("kafka", "cdc", group).observe(seconds, exemplar)
     DELIVERED.inc(records)
     TRANSACTIONS.labels("committed").inc()
-    PROJECTING.observe(projecting)
-    COMMITTING.observe(seconds)
+    PROJECTING.observe(projecting, exemplar)
+    COMMITTING.observe(seconds, exemplar)

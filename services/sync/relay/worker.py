@@ -30,6 +30,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from services.core import telemetry
 from services.core.avro import (
     Codec,
     NotAvro,
@@ -63,7 +64,9 @@ from services.sync.relay.manifest import Tally, key_digest, op_of
 from services.sync.relay.repeats import Mark, later, parse
 from services.sync.relay.routes import Route, State, build
 from services.sync.relay.serving import records, serve
+from services.sync.relay.tracing import Followed, Times, Tracing
 from services.sync.topics import DELIVERIES, ORDERS, PROGRESS, REPLAYS, quarantine
+from services.sync.tracing import carrying
 
 log = structlog.get_logger()
 
@@ -96,6 +99,17 @@ def _read_at(reader: Consumer, place: TopicPartition) -> tuple[bytes, bytes] | N
     if message.error() is not None or message.offset() != place.offset or (value := message.value()) is None:
         return None
     return bytes(message.key() or b""), value
+
+
+def _timed(found: Exceptions, tx: _Filling) -> Exceptions:
+    """The same, while it is noted how long they took to be found."""
+    while True:
+        begun = time.perf_counter()
+        one = next(found, None)
+        tx.checking += time.perf_counter() - begun
+        if one is None:
+            return
+        yield one
 
 
 def _was_otherwise(grants: Iterable[State]) -> bool:
@@ -213,6 +227,7 @@ class _Filling:
     marks: dict[Partition, Mark] = field(default_factory=dict)
     heard: Mark | None = None
     findings: Findings = field(default_factory=Findings)
+    checking: float = 0.0
     quiet: bool = False
     failed: list[KafkaError] = field(default_factory=list)
 
@@ -249,6 +264,8 @@ class Relay:
         self._scans: dict[tuple[str, str, int], Scan] = {}
         self._inspection = Inspection(settings, registry, self._master, self._run_id)
         self._sealing = SealingBudget(settings, registry)
+        self._tracing = Tracing(self._group, registry, self._master, settings.traced_changes_per_second)
+        self._taken: Sequence[Message] = ()
         self._followed = (self._resources, self._grants, self._code_lists, self._orders, self._replays)
         self._views = (*self._followed, self._sealing.view)
         self._routes: dict[str, Route] = {}
@@ -372,7 +389,9 @@ class Relay:
         if first is None:
             return []
         taken: dict[Partition, Stretch] = {}
-        for message in (first, *self._source.consume(LIVE_BATCH - 1, 0)):
+        messages = (first, *self._source.consume(LIVE_BATCH - 1, 0))
+        self._taken = messages if telemetry.is_exporting() else ()
+        for message in messages:
             error = message.error()
             if error is None:
                 where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
@@ -394,13 +413,14 @@ class Relay:
 
     def _deliver(self, batch: list[Stretch], lanes: list[Lane] | None) -> None:
         """Project `batch` and commit it; for `lanes` (catching up) or, with None, for all merged grants."""
-        tx, begun = self._begin(), time.perf_counter()
+        began_at, tx, begun = time.time_ns(), self._begin(), time.perf_counter()
         ends = {stretch.where: stretch.end for stretch in batch}
         for stretch in batch:
             self._relay(stretch, tx, lanes)
         projecting = time.perf_counter() - begun
         for lane in lanes or ():
             self._settle_replay(lane, ends[lane.partition], tx)
+        followed = self._follow(tx, began_at, projecting) if lanes is None else None
         self._write(tx)
         if lanes is None:
             self._write_merges(set(ends))
@@ -428,7 +448,19 @@ class Relay:
             records=sum(tally.records for tally in tx.tallies.values()),
             projecting=projecting,
             seconds=time.perf_counter() - begun,
+            trace=followed.committed() if followed else None,
         )
+
+    def _follow(self, tx: _Filling, began_at: int, projecting: float) -> Followed | None:
+        """Begin a trace of one change of the live batch, where spans go anywhere and it is due."""
+        if not self._taken or (place := self._tracing.choose(tx.tallies)) is None:
+            return None
+        message = next((one for one in self._taken if (one.topic(), one.partition(), one.offset()) == place), None)
+        if message is None:
+            return None
+        checking = int(tx.checking * 1e9)
+        times = Times(begun=began_at, checking=checking, projecting=int(projecting * 1e9) - checking)
+        return self._tracing.follow(message, self._routes[place[0]], tx.tallies, times)
 
     def _begin(self) -> _Filling:
         self._producer = next(self._turns)
@@ -474,7 +506,8 @@ class Relay:
             grants = [grant for grant in route.live(tx.now) if (grant["id"], *stretch.where) in self._merged]
         at = 0
         if stretch.keys is not None:
-            for number, schema_id, envelope, decision in self._exceptions(stretch, stretch.keys, route, tx, lanes):
+            exceptions = _timed(self._exceptions(stretch, stretch.keys, route, tx, lanes), tx)
+            for number, schema_id, envelope, decision in exceptions:
                 self._pass_on(stretch, at, number, route, grants, tx, lanes)
                 place = (*stretch.where, stretch.offsets[number])
                 change = _Change(place, stretch.values[number], schema_id, envelope)
@@ -653,13 +686,29 @@ class Relay:
     def _produce(self, tally: Tally, tx: _Filling) -> None:
         for partition, part in tally.parts.items():
             part.ask_for_ends(tx.failed.append)
-            for start in range(0, len(part.messages), LIVE_BATCH):
-                self._enqueue(tally.grant["topic"], partition, part.messages[start : start + LIVE_BATCH])
+            topic, done = tally.grant["topic"], 0
+            if part.traced is not None:
+                # one by one, for a batch takes no headers
+                done = part.traced.number + 1
+                self._enqueue(topic, partition, part.messages[: done - 1])
+                self._enqueue_traced(topic, partition, part.messages[done - 1], part.traced.traceparent)
+            for start in range(done, len(part.messages), LIVE_BATCH):
+                self._enqueue(topic, partition, part.messages[start : start + LIVE_BATCH])
+
+    def _enqueue_traced(self, topic: str, partition: int, message: Made, traceparent: str) -> None:
+        self._make_room(1)
+        self._producer.produce(
+            topic, message["value"], message["key"], partition,
+            on_delivery=message.get("callback"), headers=carrying(traceparent),
+        )  # fmt: skip
+
+    def _make_room(self, count: int) -> None:
+        while len(self._producer) + count > QUEUE_MESSAGES:
+            self._producer.poll(0.05)
 
     def _enqueue(self, topic: str, partition: int, messages: list[Made]) -> None:
         """Give the producer messages for one partition, in their order. Raises DeliveryFailed."""
-        while len(self._producer) + len(messages) > QUEUE_MESSAGES:
-            self._producer.poll(0.05)
+        self._make_room(len(messages))
         if self._producer.produce_batch(topic, messages, partition=partition) != len(messages):
             failure = next(message["_error"] for message in messages if "_error" in message)
             raise DeliveryFailed(str(failure))
@@ -673,7 +722,13 @@ class Relay:
             self._sequences[grant_id] = self._sequences.get(grant_id, 0) + 1
             manifest = tally.manifest(self._run_id, self._sequences[grant_id], datetime.now(UTC))
             value = self._deliveries.encode(manifest)
-            self._producer.produce(DELIVERIES.name, key=grant_id, value=value, on_delivery=self._sealing.acknowledged)
+            self._producer.produce(
+                DELIVERIES.name,
+                key=grant_id,
+                value=value,
+                on_delivery=self._sealing.acknowledged,
+                headers=carrying(tally.traceparent),
+            )
 
     def _set_aside(
         self, place: Place, value: bytes, route: Route, grant: str | None, reason: str, detail: str, tx: _Filling

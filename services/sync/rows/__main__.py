@@ -72,7 +72,7 @@ async def serve(front: Front, wire: Wire, stop: threading.Event, host: str, port
 
 def main() -> None:
     here = settings()
-    telemetry.start("sync-rows", here.log_level)
+    telemetry.start("sync-rows", here)
     stop = threading.Event()
     registry = Registry(here.registry_url)
     identities = identity.view(here, registry, "sync")

@@ -29,7 +29,9 @@ from services.core.avro import Registry
 from services.core.settings import Settings
 from services.sync.rows.serving import Served, written
 from services.sync.sink import Moved, Placed, Refused, State, Unreachable, Write
+from services.sync.tracing import Received, received, stored
 
+GROUP = "sync.rows"
 PREFIX = "tongshu:rows:"
 _WIRE_HEADER = 5
 _FORGOTTEN_AT_ONCE = 500
@@ -88,7 +90,9 @@ class RowCache:
         }
         begin, end = placed.next[partition], int(messages[-1].offset() or 0) + 1
         position = _position({**placed.next, partition: end})
-        return [partial(self._write, placed.grant["id"], partition, begin, end, position, rows)]
+        traced = received(placed.grant, GROUP, messages)
+        write = partial(self._write, placed.grant["id"], partition, begin, end, position, rows)
+        return [partial(_traced, traced, write) if traced else write]
 
     def _row(self, served: Served, row: Mapping[str, Any] | None) -> Row | None:
         if row is None:
@@ -178,6 +182,17 @@ class RowCache:
 
     def close(self) -> None:
         self._redis.close()
+
+
+def _traced(records: Sequence[Received], write: Write) -> None:
+    """Write, and tell of the traced records of the batch once that is done."""
+    begun = time.time_ns()
+    write()
+    ended = time.time_ns()
+    for one in records:
+        span = one.process()
+        stored(span, "cache rows", "redis", {}, begun, ended)
+        span.end(ended)
 
 
 def lookup(item: str, digest: bytes) -> str:

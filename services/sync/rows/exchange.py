@@ -18,13 +18,12 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, admin_client, state_consumer
 from services.core.settings import Settings
-from services.sync.rows.cache import RowCache
+from services.sync.rows.cache import GROUP, RowCache
 from services.sync.rows.serving import Index, Served, served
 from services.sync.sink import Sink, grants_by_store
 
 log = structlog.get_logger()
 
-GROUP = "sync.rows"
 _LOOK_SECONDS = 0.5
 _MOST_BEHIND_SECONDS = 2.0
 _MOST_UNKNOWN_SECONDS = 5.0

@@ -17,7 +17,7 @@ from services.sync.table.exchange import TableExchange
 
 def main() -> None:
     here = settings()
-    telemetry.start("sync-table", here.log_level)
+    telemetry.start("sync-table", here)
     stop = stop_at_signals()
     registry = Registry(here.registry_url)
     exchange = TableExchange(here, registry)

@@ -23,17 +23,20 @@ from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka import Message
+from opentelemetry.trace import Span
 
 from services.core.avro import Registry, wire_schema_id
 from services.sync.sink import Moved, Placed, Refused, State, Unreachable, Write
 from services.sync.table.layout import OFFSET, Column, Layout, Types, Unfit, layout, row_schema
 from services.sync.table.receipts import Receipt, Receipts
 from services.sync.table.walking import Form, Key, Value
+from services.sync.tracing import Received, received, stored
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
+GROUP = "sync.table"
 OFFSETS = "tongshu_offsets"
 CONNECT_SECONDS = 5
 _SEEN_EVERY_SECONDS = 600.0
@@ -57,6 +60,7 @@ class Batch:
     begin: int
     compiled: Compiled
     receipt: Receipt
+    traced: Sequence[Received] = ()
     rows: bytes = b""
     row_count: int = 0
     gone: bytes = b""
@@ -103,6 +107,8 @@ class Database(ABC):
 
     look_seconds = 5.0
     form: Form
+    system: str
+    """What OpenTelemetry calls such databases."""
     _quote: str
 
     def __init__(self, name: str, dsn: str, registry: Registry, receipts: Receipts, tombstones: timedelta) -> None:
@@ -248,7 +254,8 @@ class Database(ABC):
         writes: list[Write] = []
         begin = placed.next[partition]
         for compiled, run in self._runs(placed.grant, messages):
-            batch = Batch(placed, partition, begin, compiled, Receipt.begin(placed.grant, partition, run))
+            receipt = Receipt.begin(placed.grant, partition, run)
+            batch = Batch(placed, partition, begin, compiled, receipt, received(placed.grant, GROUP, run))
             _fill(self.form, batch, run)
             writes.append(partial(self._write, batch))
             begin = int(run[-1].offset() or 0) + 1
@@ -294,6 +301,7 @@ class Database(ABC):
             table.checked.add(id(batch.compiled))
             table.columns |= {column.name for column in batch.compiled.layout.columns}
         self._receipts.wait()
+        begun = time.time_ns()
         try:
             receipt = self.transact(lambda: self._apply(batch, table))
         except (Refused, Unreachable, Moved):
@@ -301,7 +309,22 @@ class Database(ABC):
             table.checked.clear()
             table.staged = None
             raise
-        self._receipts.tell(receipt)
+        self._receipts.tell(receipt, self._tell_traced(batch, table, begun))
+
+    def _tell_traced(self, batch: Batch, table: Table, begun: int) -> Sequence[Span]:
+        """Tell of the followed records of a batch that is committed, whose writing began at `begun`."""
+        committed, spans = time.time_ns(), []
+        into: dict[str, str | int] = {
+            "db.namespace": table.schema,
+            "db.collection.name": table.name,
+            "db.operation.batch.size": batch.receipt.records,
+        }
+        for one in batch.traced:
+            span = one.process()
+            stored(span, f"upsert {table.schema}.{table.name}", self.system, into, begun, committed)
+            span.end(committed)
+            spans.append(span)
+        return spans
 
     def _apply(self, batch: Batch, table: Table) -> Receipt:
         shape, receipt = batch.compiled.layout, batch.receipt

@@ -13,13 +13,13 @@ from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, state_consumer
 from services.core.settings import SecretMissing, Settings
 from services.sync.sink import Sink, Standing, Store, grants_by_store
+from services.sync.table.database import GROUP
 from services.sync.table.mysql import MySql
 from services.sync.table.postgres import Postgres
 from services.sync.table.receipts import Receipts
 
 log = structlog.get_logger()
 
-GROUP = "sync.table"
 _LOOK_SECONDS = 0.5
 
 

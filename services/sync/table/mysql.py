@@ -59,6 +59,7 @@ _SIZED = re.compile(r"(bigint|varchar)\((\d+)\)")
 
 class MySql(Database):
     form = LOAD
+    system = "mysql"
     _quote = QUOTE
     _connection: pymysql.Connection[Any] | None = None
     _collation = ""

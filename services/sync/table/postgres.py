@@ -46,6 +46,7 @@ def type_of(kind: Kind) -> str:
 
 class Postgres(Database):
     form = COPY
+    system = "postgresql"
     types: Types = staticmethod(type_of)
     _quote = '"'
     _connection: psycopg.Connection[Any] | None = None

@@ -14,11 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
+from opentelemetry.trace import Span, SpanKind
 
+from services.core import telemetry
 from services.core.avro import Codec, Registry
 from services.core.kafka import producer
 from services.core.settings import Settings
 from services.sync.topics import RECEIPTS
+from services.sync.tracing import carrying, operation, place
 
 _TELL_SECONDS = 10.0
 
@@ -96,9 +99,29 @@ class Receipts:
         self._codec = Codec(registry, RECEIPTS.name)
         self._failed: KafkaError | None = None
 
-    def tell(self, receipt: Receipt) -> None:
+    def tell(self, receipt: Receipt, traced: Sequence[Span] = ()) -> None:
+        """Tell a receipt. It goes on with the trace of the newest record that is followed, linked to the others."""
+        span, traceparent = None, None
+        if traced:
+            span = telemetry.begin(
+                f"send {RECEIPTS.name}",
+                SpanKind.PRODUCER,
+                {**place(RECEIPTS.name, 0), **operation("send"), "tongshu.grant": receipt.grant},
+                parent=telemetry.context_in(traced[-1]),
+            )
+            for other in traced[:-1]:
+                span.add_link(other.get_span_context())
+            traceparent = telemetry.traceparent_of(span)
+
+        def told(error: KafkaError | None, message: Message) -> None:
+            self._failed = error or self._failed
+            if span is not None and error is None:
+                span.set_attribute("messaging.kafka.offset", int(message.offset() or 0))
+                span.end()
+
+        value = self._codec.encode(receipt.record())
         self._producer.produce(
-            RECEIPTS.name, key=receipt.grant, value=self._codec.encode(receipt.record()), on_delivery=self._told
+            RECEIPTS.name, key=receipt.grant, value=value, on_delivery=told, headers=carrying(traceparent)
         )
         self._producer.poll(0)
 
@@ -112,6 +135,3 @@ class Receipts:
         failed, self._failed = self._failed, None
         if failed is not None:
             raise KafkaException(failed)
-
-    def _told(self, error: KafkaError | None, _: Message) -> None:
-        self._failed = error or self._failed

@@ -15,6 +15,7 @@ from services.audit.events import Publisher
 from services.audit.topics import LOG
 from services.core import telemetry
 from services.core.avro import Codec, Registry
+from services.core.settings import Settings
 from tests.conftest import Tongshu
 from tests.road.catalog.office import government_code
 from tests.road.town import Town, eventually
@@ -83,7 +84,7 @@ class OwnRegistry(Registry):
 
 @pytest.fixture(scope="session")
 def publisher() -> Publisher:
-    telemetry.start("test", "WARNING")
+    telemetry.start("test", Settings(log_level="WARNING"))
     return Publisher(OwnRegistry())
 
 

@@ -15,6 +15,7 @@ from cli.exchange import Exchange
 from services.console.__main__ import make_app
 from services.console.front import Front
 from services.core import telemetry
+from services.core.settings import Settings
 from tests.road.audit.conftest import Books
 from tests.road.catalog.office import Place
 from tests.road.console.conftest import OWN_PASSWORD, Browser, Reception, must
@@ -50,7 +51,7 @@ class Consoles:
 @pytest.fixture
 def consoles(exchange: Exchange) -> Iterator[Consoles]:
     # an event carries a trace, which somebody has to begin
-    telemetry.start("console", "WARNING")
+    telemetry.start("console", Settings(log_level="WARNING"))
     made = Consoles(exchange)
     yield made
     made.stop()

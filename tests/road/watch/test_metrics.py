@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli.exchange import Exchange
@@ -24,8 +26,12 @@ _GROUPING = re.compile(r"\b(by|on|ignoring|without|group_left|group_right)\s*\([
 _WORDS = frozenset({"and", "or", "unless", "bool", "offset", "inf"})
 
 
-def scrape(exchange: Exchange, service: str) -> str:
-    answer = httpx.get(f"http://127.0.0.1:{exchange.home.ports[service]}/metrics", timeout=30)
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def scrape(exchange: Exchange, service: str, form: str = "text/plain") -> str:
+    address = f"http://127.0.0.1:{exchange.home.ports[service]}/metrics"
+    answer = httpx.get(address, headers={"Accept": form}, timeout=30)
     assert answer.is_success, f"{service}: {answer.status_code}"
     return answer.text
 
@@ -59,6 +65,16 @@ def expressions() -> Iterator[tuple[str, str]]:
         for panel in json.loads(path.read_text())["panels"]:
             for target in panel["targets"]:
                 yield f"{path.stem}: {panel['title']}", target["expr"]
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "console"])
+def test_both_forms_tell_of_the_same_metrics(exchange: Exchange, service: str) -> None:
+    # Prometheus asks for OpenMetrics, which is strict about names; people look at the text
+    def named(families: Iterable[Metric]) -> set[str]:
+        return {sample.name for family in families for sample in family.samples if not sample.name.endswith("_created")}
+
+    strict = openmetrics.text_string_to_metric_families(scrape(exchange, service, OPENMETRICS))
+    assert named(strict) == named(text_string_to_metric_families(scrape(exchange, service)))
 
 
 def test_what_an_expression_asks_for_is_found() -> None:

@@ -28,6 +28,8 @@ export type ApiPreview = Catalog['ApiPreviewOut']
 export type Upstream = Catalog['UpstreamForm']
 export type Mounted = Catalog['MountedOut']
 export type Taken = Catalog['TakenOut']
+export type Trial = Catalog['TrialOut']
+export type WriterCredentials = Catalog['WriterCredentials']
 export type ImportDone = Catalog['ImportOut']
 export type Power = Catalog['PowerOut']
 export type DataItem = Catalog['DataItemOut']
@@ -131,4 +133,6 @@ export interface Endpoints {
   security_protocol: string
   registry: string
   rows: string
+  /** Where a trace is looked at, with `{trace_id}` in it. */
+  trace: string | null
 }

@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { withQuery } from '../../api/client'
 import { useAll, useAsk } from '../../api/asking'
-import { AUDIT, type Entry, type ProvedEntry } from '../../api/types'
+import { AUDIT, CONSOLE, type Endpoints, type Entry, type ProvedEntry } from '../../api/types'
 import { Snippet } from '../../components/copy'
 import { Facts, type Fact } from '../../components/facts'
 import { Loading, Shown } from '../../components/states'
@@ -67,7 +67,7 @@ function About({ entry }: { entry: Entry }) {
     [told.entry.delay, duration(Math.max(0, Date.parse(entry.recorded_at) - Date.parse(entry.occurred_at)), language)],
     [told.entry.place, <code key="p" className="break">{`${entry.topic} ${entry.partition}@${entry.offset}`}</code>],
     [told.fields.thread, <code key="t" className="break">{entry.thread}</code>],
-    [told.entry.trace, <code key="tr" className="break">{entry.trace}</code>],
+    [told.entry.trace, entry.trace && <TraceLink key="tr" trace={entry.trace} />],
     [told.entry.digest, <code key="d" className="break">{entry.digest}</code>],
   ]
   return (
@@ -75,6 +75,14 @@ function About({ entry }: { entry: Entry }) {
       <Facts facts={facts} />
     </Section>
   )
+}
+
+/** The id of a trace; a way to it, where the exchange is told one. */
+function TraceLink({ trace }: { trace: string }) {
+  const endpoints = useAsk<Endpoints>(`${CONSOLE}/endpoints`)
+  const shown = <code className="break">{trace}</code>
+  const to = endpoints.data?.trace?.replaceAll('{trace_id}', trace)
+  return to ? <a href={to} target="_blank" rel="noreferrer">{shown}</a> : shown
 }
 
 function Verification({ sequence, proved }: { sequence: number; proved: ProvedEntry }) {
