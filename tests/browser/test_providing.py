@@ -6,12 +6,14 @@ import re
 import uuid
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from cli.demo.stage import publish
 from tests.browser.conftest import Seat, Take, faults_of, person_of
 from tests.road.catalog.office import item, key_item
 from tests.road.console.conftest import OWN_PASSWORD, Reception, must
-from tests.road.town import OWNER, Town, resource_of
+from tests.road.town import OWNER, Table, Town, eventually, resource_of
 
 _CATALOG = "/api/catalog/v1"
 _CONNECTOR_MS = 90_000
@@ -22,6 +24,12 @@ def _signed_in(window: Seat, login: str, password: str, path: str) -> Page:
     window.sign_in(login, password)
     expect(window.page.get_by_role("heading", level=1)).to_be_visible()
     return window.page
+
+
+def _speaking(window: Seat, language: str) -> Seat:
+    window.open("/")
+    window.page.evaluate("(language) => localStorage.setItem('language', language)", language)
+    return window
 
 
 def _field(page: Page, label: str) -> Locator:
@@ -162,3 +170,93 @@ def test_what_somebody_else_has_written_is_not_lost_and_nobody_reviews_their_own
     window.open(f"/reviews/{form['code']}")
     expect(page.get_by_text("须由他人审核")).to_be_visible()
     expect(page.get_by_role("button", name="通过并发布")).to_have_count(0)
+
+
+NUMBERS = [
+    {"id": "id_number", "kind": "check_digit", "items": ["number"], "parameters": {"scheme": "citizen_id"},
+     "severity": "error"},
+]  # fmt: skip
+TRIED = {
+    "zh-CN": ("用样例行试算规则", "样例行", "试算", "2 行中有 1 行符合全部规则", "不符合规则的样例行"),
+    "en": ("Try the rules on sample rows", "Sample rows", "Try", "1 of 2 rows keep", "Sample rows that break a rule"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", TRIED)
+def test_rules_are_tried_on_sample_rows_before_they_hold(
+    seat: Take, reception: Reception, town: Town, checker: str, language: str
+) -> None:
+    title, rows, act, good, broken = TRIED[language]
+    form = resource_of(f"t{uuid.uuid4().hex[:10]}", [key_item(), item("number")], rules=NUMBERS)
+    person = reception.person("provider", department=OWNER.slug)
+    must(person.request("POST", f"{_CATALOG}/resources", json=form), 201)
+    window = _speaking(seat(), language)
+    page = _signed_in(window, str(person.session()["me"]["login"]), OWN_PASSWORD, f"/catalogue/{form['code']}/edit")
+    page.locator("summary", has_text=title).click()
+    expect(_field(page, rows)).to_have_value("id\tnumber\n")
+    expect(page.get_by_role("button", name=act, exact=True)).to_be_disabled()
+    _field(page, rows).fill("id,项 number\n1,11010519491231002X\n2,110105194912310021\n")
+    page.get_by_role("button", name=act, exact=True).click()
+    expect(page.get_by_role("status").filter(has_text=good)).to_be_visible()
+    told = page.get_by_role("table", name=broken)
+    expect(told.get_by_role("row").nth(1)).to_contain_text(re.compile(r"2.*id_number.*项 number"))
+    assert faults_of(page, checker) == []
+    window.shot(f"rules-tried-{language}")
+
+
+GRADES = {
+    "zh-CN": ("更多操作", "调整数据分级", "重要数据", "以下 1 项授权立即停止交付", "立即停止，重新审批"),
+    "en": ("More", "Change the grade", "important", "decided anew by it: 1", "stops at once, decided anew"),
+}  # fmt: skip
+RENEWED = {
+    "zh-CN": ("写入凭据", "重新生成", "原口令立即失效"),
+    "en": ("Credentials to write", "New credentials", "ends at once"),
+}
+
+
+def test_who_provides_raises_a_grade_knowing_what_ends_and_gives_a_writer_new_credentials(
+    seat: Take, reception: Reception, town: Town, checker: str
+) -> None:
+    code, ask = f"t{uuid.uuid4().hex[:10]}", town.exchange.ask
+    terms = {"sharing_type": "conditional", "sharing_conditions": "用于法定职责内的核验"}
+    ask("POST", "catalog", "/resources", resource_of(code, [key_item(), item("name")], **terms))
+    publish(town.exchange, code)
+    mount = {"kind": "topic", "system": OWNER.database}
+    first = ask("PUT", "catalog", f"/resources/{code}/mount", mount)["credentials"]["password"]
+    table = Table(town.exchange, town.server.connect(OWNER), code, "", f"cdc.{OWNER.database}.{code}")
+    grant = town.live_grant(table, ["id"], "market_regulation", purpose="联合监管")
+    login, password = person_of(reception, "administrator")
+    for language in GRADES:
+        window = _speaking(seat(), language)
+        page = _signed_in(window, login, password, f"/catalogue/{code}?part=lineage")
+
+        title, renew, sure = RENEWED[language]
+        writing = page.get_by_role("region", name=title)
+        expect(writing).not_to_contain_text("password=")
+        writing.get_by_role("button", name=renew).click()
+        asked = page.get_by_role("tooltip").filter(has_text=sure)
+        asked.get_by_role("button", name=renew).click()
+        expect(writing).to_contain_text(re.compile(r"password=\S{8,}"))
+        expect(writing).not_to_contain_text(first)
+        expect(asked).to_be_hidden()
+        assert faults_of(page, checker) == []
+        window.shot(f"writer-{language}")
+        page.reload()
+        expect(writing).to_be_visible()
+        expect(writing).not_to_contain_text("password=")
+
+        more, change, important, ends, anew = GRADES[language]
+        page.get_by_role("button", name=more).click()
+        page.get_by_role("menuitem", name=change).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("radio", name=important).check()
+        expect(dialog).to_contain_text(ends)
+        expect(dialog.get_by_role("row").nth(1)).to_contain_text(re.compile(f"联合监管.*{anew}"))
+        expect(dialog.locator(".ant-btn-primary")).to_be_disabled()
+        assert faults_of(page, checker) == []
+        window.shot(f"grade-{language}")
+        assert ask("GET", "demand", f"/grants/{grant['id']}")["state"] == "active"
+    dialog.locator("#grade-reason").fill("汇聚后影响重大")
+    dialog.locator(".ant-btn-primary").click()
+    expect(page.locator("main .hit-meta").first).to_contain_text("important")
+    eventually(lambda: ask("GET", "demand", f"/grants/{grant['id']}")["state"], lambda it: it == "reopened", "its end")

@@ -79,13 +79,26 @@ export const zh = {
     act: '挂接', acting: '正在建立连接器，最长约一分钟…', differs: '字段对应与已发布的目录不同：先写入修订并审核发布，再挂接。', write: '把对应关系写入修订', writeDraft: '把对应关系写入草稿', wrote: '对应关系已写入',
     notPublished: '资源发布后才能挂接；现在可以先试，把字段对应写进草稿。', draftTried: '正在试的是修订中的草稿；挂接使用已发布的版本。', already: '该资源已经挂接。', notShared: '不予共享的资源不挂接。',
     live: '挂接已建立', liveMore: (topic: string) => `数据正在进入变更流 ${topic}。`, toResource: '查看资源页',
-    credentials: '写入凭据', credentialsOnce: '只显示一次，请立即保存。重新生成后原密码失效。', file: '上传文件', fileLead: 'CSV（UTF-8 或 GBK）或 Excel，首行为信息项标识。', mode: '文件内容', modes: { full: '全量：文件中没有的行视为删除', changes: '增量：只有新增和修改的行' },
+    credentialsOnce: '只显示一次，请立即保存。重新生成后原密码失效。', file: '上传文件', fileLead: 'CSV（UTF-8 或 GBK）或 Excel，首行为信息项标识。', mode: '文件内容', modes: { full: '全量：文件中没有的行视为删除', changes: '增量：只有新增和修改的行' },
     upload: '上传', choose: '选择文件', taken: (rows: string, created: string, updated: string, deleted: string) => `已接收 ${rows} 行：新增 ${created}，修改 ${updated}，删除 ${deleted}。`,
     api: {
       url: '接口地址', rows: '数据行的位置', rowsHint: 'JSON 指针，例如 /data/list', paging: '分页', pagings: { none: '不分页', cursor: '游标', page: '页码', link: 'Link 头' }, parameter: '分页参数', pointer: '下一游标的位置', header: '密钥请求头', secret: '密钥',
       secretHint: '加密保存，不再显示', every: '读取间隔（秒）', empty: '没有数据行表示全部删除', try: '试读接口', fields: '字段位置', pages: (pages: string, rows: string) => `读取 ${pages} 页、${rows} 行`,
     },
     try: '检查', again: '重新检查', trying: '正在读取来源…',
+  },
+  trial: {
+    title: '用样例行试算规则', lead: '首行为信息项标识或名称，其后每行一条样例；可从电子表格直接粘贴，用制表符或逗号分隔，留空表示没有值。样例不保存。', rows: '样例行', act: '试算',
+    count: (count: string) => `${count} 行样例`, saveFirst: '信息项有改动：先保存草稿，再试算。', noRules: '还没有规则。', noRows: '请在首行之后填写样例行。',
+    good: (good: string, rows: string) => `${rows} 行中有 ${good} 行符合全部规则。`, broken: '不符合规则的样例行', row: '行', rule: '规则', detail: '问题',
+  },
+  grade: {
+    title: '调整数据分级', act: '调整分级', actRising: '提高级别并重新审批', core: '核心数据不经本平台共享：请撤销发布。', grants: '现有授权', then: '调整后', reopened: '立即停止，重新审批', goesOn: '继续有效',
+    rises: (count: string) => `级别提高后，以下 ${count} 项授权立即停止交付，须按新的级别重新审批；重要数据由两人审批。`,
+    stays: (count: string) => `级别没有提高，以下 ${count} 项授权继续有效。`,
+  },
+  writer: {
+    title: '写入凭据', lead: '系统用它写入变更流。口令不保存在平台，遗失或泄露时请重新生成。', once: '只显示一次，请立即保存到写入程序。', renew: '重新生成', sure: '重新生成写入凭据？', sureMore: '原口令立即失效，写入程序换上新口令之前无法写入。',
   },
   live: {
     title: '挂接状况', condition: '状况', where: '位置', topic: '变更流', connector: '连接器', records: '变更流记录', newest: '最新变更', every: '最近读取', checked: '最近检查', waits: '等待首次检查…', mounted: '已挂接',
@@ -175,13 +188,26 @@ export const en: Like<typeof zh> = {
     act: 'Mount', acting: 'Making the connector, a minute at most…', differs: 'The columns differ from what is published: write them into a revision, have it reviewed, then mount.', write: 'Write the columns into a revision', writeDraft: 'Write the columns into the draft', wrote: 'The columns are in the draft',
     notPublished: 'It is mounted once it is published; until then try it, and write the columns into the draft.', draftTried: 'What is tried is the draft of a revision; what is mounted is the published version.', already: 'The resource is mounted.', notShared: 'What is not shared is not mounted.',
     live: 'It is mounted', liveMore: (topic) => `Data goes into the change topic ${topic}.`, toResource: 'To the resource',
-    credentials: 'Credentials to write', credentialsOnce: 'Shown once: keep them now. New ones end these.', file: 'Send a file', fileLead: 'CSV (UTF-8 or GBK) or Excel whose header names the items.', mode: 'What is in it', modes: { full: 'all rows: what is not in it is deleted', changes: 'only rows that are new or changed' },
+    credentialsOnce: 'Shown once: keep them now. New ones end these.', file: 'Send a file', fileLead: 'CSV (UTF-8 or GBK) or Excel whose header names the items.', mode: 'What is in it', modes: { full: 'all rows: what is not in it is deleted', changes: 'only rows that are new or changed' },
     upload: 'Send', choose: 'Choose a file', taken: (rows, created, updated, deleted) => `${rows} rows taken in: ${created} new, ${updated} changed, ${deleted} deleted.`,
     api: {
       url: 'Address', rows: 'Where the rows are', rowsHint: 'A JSON pointer: /data/list', paging: 'Pages', pagings: { none: 'one page', cursor: 'cursor', page: 'numbered', link: 'Link header' }, parameter: 'Parameter', pointer: 'Where the next cursor is', header: 'Header of the secret', secret: 'Secret',
       secretHint: 'Kept sealed, never shown', every: 'Asked every (seconds)', empty: 'No rows means that all are gone', try: 'Try the API', fields: 'Where it is', pages: (pages, rows) => `${pages} pages, ${rows} rows`,
     },
     try: 'Check', again: 'Check again', trying: 'Reading the source…',
+  },
+  trial: {
+    title: 'Try the rules on sample rows', lead: 'The first line names the items by code or name, each line after it is a row: paste it from a spreadsheet, or part values by tabs or commas; what is left empty is missing. Nothing of it is kept.', rows: 'Sample rows', act: 'Try',
+    count: (count) => `${count} sample rows`, saveFirst: 'Items have changed: save the draft, then try.', noRules: 'There are no rules yet.', noRows: 'Write sample rows below the first line.',
+    good: (good, rows) => `${good} of ${rows} rows keep all rules.`, broken: 'Sample rows that break a rule', row: 'Row', rule: 'Rule', detail: 'What is wrong',
+  },
+  grade: {
+    title: 'Change the grade', act: 'Change the grade', actRising: 'Raise it and decide anew', core: 'Core data is not shared over this exchange: withdraw it instead.', grants: 'Grants in force', then: 'Then', reopened: 'stops at once, decided anew', goesOn: 'goes on',
+    rises: (count) => `Once the grade is higher, grants stop delivering at once and must be decided anew by it: ${count}. Important data takes two persons.`,
+    stays: (count) => `The grade is not higher; grants that go on: ${count}.`,
+  },
+  writer: {
+    title: 'Credentials to write', lead: 'The system writes its change topic with them. The exchange does not keep the password: make new ones when it is lost or was seen.', once: 'Shown once: give them to the program that writes now.', renew: 'New credentials', sure: 'Make new credentials?', sureMore: 'The password of before ends at once; the program cannot write until it has the new one.',
   },
   live: {
     title: 'The mount now', condition: 'Condition', where: 'Where', topic: 'Change topic', connector: 'Connector', records: 'Records of the topic', newest: 'Newest change', every: 'Asked', checked: 'Looked at', waits: 'waiting for the first look…', mounted: 'mounted',

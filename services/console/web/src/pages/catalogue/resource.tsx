@@ -18,6 +18,7 @@ import { Day, When } from '../../components/when'
 import { duration, number } from '../../format'
 import { named, useLanguage, useWords, type Words } from '../../i18n'
 import { useDepartments, useRoles } from '../../session'
+import { Writer } from '../providing/credentials'
 import { LiveMount } from '../providing/live'
 import { ResourceSteps, useProvides } from '../providing/steps'
 import { Differences } from './differences'
@@ -268,6 +269,7 @@ function LineageView({ resource }: { resource: Resource }) {
         <Shown of={asked}>{(lineage) => <LineageGraph lineage={lineage} />}</Shown>
       </Section>
       {provides && resource.mount && <LiveMount code={resource.code} />}
+      {provides && resource.mount?.kind === 'topic' && <Writer code={resource.code} />}
     </div>
   )
 }

@@ -21,6 +21,7 @@ import { blank, differing, draftOf, hintsOf, pinned, same, termsOf, touched, wit
 import { ItemsTable } from './items'
 import { RulesTable } from './rules'
 import { ResourceSteps, useProvides } from './steps'
+import { RulesTrial } from './trial'
 
 export default function Editor() {
   const { code } = useParams()
@@ -297,6 +298,7 @@ function Writing({ first, resource, etag }: { first: Draft; resource?: Resource;
               mend(pointer)
             }}
           />
+          <RulesTrial draft={draft} code={code} itemsDiffer={differing(draft, kept.draft).includes('items')} />
         </Section>
         <Section title={told.level}>
           <div className="grid two">

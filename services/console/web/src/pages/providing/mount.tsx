@@ -9,11 +9,11 @@ import {
   CATALOG, type ApiPreview, type InformationSystem, type Item, type Mounted, type Preview, type Resource, type SourceTable,
   type Taken, type Terms, type Upstream,
 } from '../../api/types'
-import { Snippet } from '../../components/copy'
 import { Empty, Loading, ProblemView, Shown } from '../../components/states'
 import { PageHead, Section } from '../../components/title'
 import { number } from '../../format'
 import { useLanguage, useWords } from '../../i18n'
+import { Writer } from './credentials'
 import { FilePicker } from './file'
 import { Findings, Mapping } from './findings'
 import { LiveMount } from './live'
@@ -325,11 +325,7 @@ function Done({ resource, made }: { resource: Resource; made?: Mounted }) {
       <div className="notice ok" role="status">
         <b>{made ? told.live : told.already}</b> {told.liveMore(mount.topic ?? '')} <Link to={`/catalogue/${resource.code}`}>{told.toResource}</Link>
       </div>
-      {made?.credentials && (
-        <Section title={told.credentials} note={told.credentialsOnce}>
-          <Snippet text={Object.entries(made.credentials).map(([name, value]) => `${name}=${String(value)}`).join('\n')} label={told.credentials} />
-        </Section>
-      )}
+      {mount.kind === 'topic' && <Writer code={resource.code} {...(made ? { first: made.credentials } : {})} />}
       {mount.kind === 'file' && <Files code={resource.code} />}
       <LiveMount code={resource.code} />
     </>

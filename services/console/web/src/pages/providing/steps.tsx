@@ -8,6 +8,7 @@ import { CATALOG, type Action, type Resource } from '../../api/types'
 import { ProblemView } from '../../components/states'
 import { useWords } from '../../i18n'
 import { useMe, useRoles } from '../../session'
+import { GradeDialog } from './grade'
 
 /** Whether the reader mounts data on a resource of `department`: the same question that the catalogue asks. */
 export function useProvides(): (department: string) => boolean {
@@ -18,7 +19,7 @@ export function useProvides(): (department: string) => boolean {
 
 const REASONED: string[] = ['withdraw', 'reopen']
 
-type Doable = Action | 'unmount'
+type Doable = Action | 'unmount' | 'regrade'
 
 interface Props {
   resource: Resource
@@ -32,15 +33,17 @@ export function ResourceSteps({ resource, etag, done }: Props) {
   const told = words.providing.step
   const navigate = useNavigate()
   const provides = useProvides()(resource.department)
+  const may = useRoles()
   const [asked, setAsked] = useState<Doable | null>(null)
   const { actions, code } = resource
   if (!actions.length && !provides) return null
   const has = (action: Action) => actions.includes(action)
   const rest: Doable[] = [
     ...actions.filter((one) => ['recall', 'discard', 'withdraw', 'reopen'].includes(one) || (one === 'revise' && !provides)),
+    ...(may('administrator') && resource.published ? (['regrade'] as const) : []),
     ...(provides && resource.mount ? (['unmount'] as const) : []),
   ]
-  const name = (one: Doable) => (one === 'unmount' ? told.unmount : words.providing.steps[one])
+  const name = (one: Doable) => (one === 'unmount' ? told.unmount : one === 'regrade' ? words.providing.grade.title : words.providing.steps[one])
   const mountable = provides && !resource.mount && (resource.published ?? resource.draft)?.sharing_type !== 'not_shared'
   return (
     <>
@@ -53,7 +56,8 @@ export function ResourceSteps({ resource, etag, done }: Props) {
           <Button size="large" aria-haspopup="menu">{told.more}</Button>
         </Dropdown>
       )}
-      {asked && (
+      {asked === 'regrade' && resource.published && <GradeDialog resource={resource} terms={resource.published} etag={etag} onClose={() => setAsked(null)} done={done} />}
+      {asked && asked !== 'regrade' && (
         <StepDialog
           resource={resource}
           etag={etag}
@@ -69,7 +73,7 @@ export function ResourceSteps({ resource, etag, done }: Props) {
   )
 }
 
-export function StepDialog({ resource, etag, action, onClose, done }: Props & { action: Doable; onClose: () => void }) {
+export function StepDialog({ resource, etag, action, onClose, done }: Props & { action: Exclude<Doable, 'regrade'>; onClose: () => void }) {
   const words = useWords()
   const told = words.providing.step
   const { message } = App.useApp()
