@@ -161,6 +161,24 @@ def demand(
     finish(report, json)
 
 
+@app.command()
+def console(
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="How often each view is opened; medians are told.")] = 5,
+    json: Json = None,
+) -> None:
+    """The console in a real Chromium: weight and time of the first view on a cold cache, frames of a long table."""
+    # the driver of the browser would make every other command start later
+    from benchmarks import console as console_bench
+
+    report = Report("console")
+    try:
+        with own_exchange() as (exchange, _):
+            console_bench.run(report, exchange, rounds=rounds)
+    except console_bench.NoBrowser as missing:
+        raise typer.BadParameter(str(missing)) from missing
+    finish(report, json)
+
+
 def finish(report: Report, json: Path | None) -> None:
     report.show(out)
     if json:
