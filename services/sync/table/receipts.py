@@ -101,29 +101,29 @@ class Receipts:
 
     def tell(self, receipt: Receipt, traced: Sequence[Span] = ()) -> None:
         """Tell a receipt. It goes on with the trace of the newest record that is followed, linked to the others."""
-        span, traceparent = None, None
-        if traced:
-            span = telemetry.begin(
-                f"send {RECEIPTS.name}",
-                SpanKind.PRODUCER,
-                {**place(RECEIPTS.name, 0), **operation("send"), "tongshu.grant": receipt.grant},
-                parent=telemetry.context_in(traced[-1]),
-            )
-            for other in traced[:-1]:
-                span.add_link(other.get_span_context())
-            traceparent = telemetry.traceparent_of(span)
-
-        def told(error: KafkaError | None, message: Message) -> None:
-            self._failed = error or self._failed
-            if span is not None and error is None:
-                span.set_attribute("messaging.kafka.offset", int(message.offset() or 0))
-                span.end()
-
-        value = self._codec.encode(receipt.record())
+        span = self._begin(receipt, traced) if traced else None
         self._producer.produce(
-            RECEIPTS.name, key=receipt.grant, value=value, on_delivery=told, headers=carrying(traceparent)
+            RECEIPTS.name,
+            key=receipt.grant,
+            value=self._codec.encode(receipt.record()),
+            on_delivery=self._told,
+            headers=carrying(telemetry.traceparent_of(span) if span else None),
         )
         self._producer.poll(0)
+        if span is not None:
+            # what the broker says of it is heard with the next receipt; told it is in any case, for it is kept
+            span.end()
+
+    def _begin(self, receipt: Receipt, traced: Sequence[Span]) -> Span:
+        span = telemetry.begin(
+            f"send {RECEIPTS.name}",
+            SpanKind.PRODUCER,
+            {**place(RECEIPTS.name, 0), **operation("send"), "tongshu.grant": receipt.grant},
+            parent=telemetry.context_in(traced[-1]),
+        )
+        for other in traced[:-1]:
+            span.add_link(other.get_span_context())
+        return span
 
     def wait(self) -> None:
         """Return once all is told; raises KafkaException when it cannot be."""
@@ -135,3 +135,6 @@ class Receipts:
         failed, self._failed = self._failed, None
         if failed is not None:
             raise KafkaException(failed)
+
+    def _told(self, error: KafkaError | None, _: Message) -> None:
+        self._failed = error or self._failed

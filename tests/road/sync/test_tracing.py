@@ -24,7 +24,7 @@ SECRETS = ("王小明", "k-77")
 
 @pytest.fixture(scope="module")
 def office(town: Town) -> Iterator[OwnDatabase]:
-    one = OwnDatabase(town.exchange.home.secrets, "traced_office")
+    one = OwnDatabase(town.exchange.home.secrets, f"traced_{uuid.uuid4().hex[:6]}")
     yield one
     one.remove()
 
@@ -68,9 +68,8 @@ def test_one_trace_leads_from_the_sources_commit_to_every_receipt(
     assert trace == f"{derived[0]:032x}"
 
     wanted = sorted(hops(table, grant, office))
-    spans = eventually(
-        lambda: watched.trace(trace), lambda seen: sorted(span.name for span in seen) == wanted, "all hops"
-    )
+    eventually(lambda: sorted(span.name for span in watched.trace(trace)), lambda seen: seen == wanted, "all hops")
+    spans = watched.trace(trace)
     by_id = {span.id: span for span in spans}
     (root,) = (span for span in spans if not span.parent)
     assert (root.name, root.id) == (f"commit {OWNER.database}", f"{derived[1]:016x}")

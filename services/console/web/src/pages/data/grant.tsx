@@ -219,7 +219,7 @@ function Connect({ grant, resource, own }: PartProps) {
   const granted = grant.items.filter((one) => one.mask === null).map((one) => one.name)
   const queryKey = resource?.published?.items.find((one) => one.query_key && granted.includes(one.name))?.name ?? 'id'
   const access = {
-    endpoints: endpoints.data ?? { kafka: '<kafka>:9092', security_protocol: 'SASL_PLAINTEXT', registry: 'http://<registry>/apis/ccompat/v7', rows: 'http://<rows>/api/sync/v1' },
+    endpoints: endpoints.data ?? { kafka: '<kafka>:9092', security_protocol: 'SASL_PLAINTEXT', registry: 'http://<registry>/apis/ccompat/v7', rows: 'http://<rows>/api/sync/v1', trace: null },
     username: credentials?.username ?? `dept.${grant.department}`,
     password: credentials?.password ?? '…',
     group: `${credentials?.group_prefix ?? `${grant.department}.`}my-program`,
