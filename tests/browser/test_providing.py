@@ -224,7 +224,7 @@ def test_who_provides_raises_a_grade_knowing_what_ends_and_gives_a_writer_new_cr
     mount = {"kind": "topic", "system": OWNER.database}
     first = ask("PUT", "catalog", f"/resources/{code}/mount", mount)["credentials"]["password"]
     table = Table(town.exchange, town.server.connect(OWNER), code, "", f"cdc.{OWNER.database}.{code}")
-    grant = town.live_grant(table, ["id"], "market_regulation", purpose="联合监管")
+    grant = town.live_grant(table, ["id"], "market_supervision", purpose="联合监管")
     login, password = person_of(reception, "administrator")
     for language in GRADES:
         window = _speaking(seat(), language)

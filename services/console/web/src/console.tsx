@@ -6,10 +6,11 @@ import { Frame } from './components/frame'
 import { Loading, NotAllowed, NotFound, ProblemView } from './components/states'
 import type { Role } from './api/types'
 import { useWords } from './i18n'
-import { SignIn } from './pages/signin/signin'
-import { FirstPassword } from './pages/signin/password'
 import { useRoles, useSession } from './session'
 
+// who is signed in needs no form
+const SignIn = lazy(() => import('./pages/signin/signin').then((all) => ({ default: all.SignIn })))
+const FirstPassword = lazy(() => import('./pages/signin/password').then((all) => ({ default: all.FirstPassword })))
 const Overview = lazy(() => import('./pages/overview/overview'))
 const Catalogue = lazy(() => import('./pages/catalogue/search'))
 const ResourcePage = lazy(() => import('./pages/catalogue/resource'))
@@ -98,8 +99,9 @@ export function Console() {
     )
   }
   if (!session) return <Loading />
-  if (!session.signed_in) return <SignIn oidc={session.oidc} />
-  if (session.must_change_password) return <FirstPassword />
+  if (!session.signed_in || session.must_change_password) {
+    return <Suspense fallback={<Loading />}>{session.signed_in ? <FirstPassword /> : <SignIn oidc={session.oidc} />}</Suspense>
+  }
   return (
     <Broken>
       <Routes>

@@ -1,14 +1,15 @@
 /** The frame around every page: sections by what people come for, the search, the person. */
 import { Button, Dropdown } from 'antd'
-import { useEffect, useRef, useState, type FormEvent } from 'react'
+import { lazy, Suspense, useEffect, useRef, useState, type FormEvent } from 'react'
 import { Link, NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import type { Role } from '../api/types'
 import { useLive } from '../api/live'
 import { useWords, type Words } from '../i18n'
 import { useDepartments, useMe, useRoles, useSession } from '../session'
-import { PasswordDialog } from '../pages/signin/password'
 import { Broken } from './broken'
 import { OtherLanguage } from './language'
+
+const PasswordDialog = lazy(() => import('../pages/signin/password').then((all) => ({ default: all.PasswordDialog })))
 
 interface Entry {
   to: string
@@ -212,7 +213,7 @@ function Top({ onMenu, open }: { onMenu: () => void; open: boolean }) {
           </button>
         </Dropdown>
       </div>
-      <PasswordDialog open={changing} onClose={() => setChanging(false)} />
+      {changing && <Suspense fallback={null}><PasswordDialog open onClose={() => setChanging(false)} /></Suspense>}
     </div>
   )
 }
