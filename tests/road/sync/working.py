@@ -52,7 +52,7 @@ def stopping(folder: Path) -> type[OffsetSender]:
 
 def main(folder: Path) -> None:
     here, stop = settings(), stop_at_signals()
-    telemetry.start("sync", here.log_level)
+    telemetry.start("sync", here)
     registry = Registry(here.registry_url)
     transaction.OffsetSender = stopping(folder)  # type: ignore[misc]
     followed = Followed(here, registry)
