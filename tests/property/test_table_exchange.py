@@ -79,7 +79,7 @@ class OnMariadb:
             try:
                 cursor.execute(statement)
             except pymysql.Error as error:
-                if error.args[0] not in (1054, 1091, 1146):
+                if error.args[0] not in (1051, 1054, 1091, 1146):
                     raise
                 return []
             return [{name: _aware(value) for name, value in row.items()} for row in cursor.fetchall()]

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -175,7 +176,9 @@ class MySql(Database):
     def _stage(self, table: Table, shape: Layout) -> None:
         for name, columns in ((self._new(table), shape.columns), (self._gone(table), shape.key)):
             self.change(f"drop temporary table if exists {name}")
-            self.change(f"create temporary table {name} ({self.typed(columns)}, {OFFSET} bigint)")
+            # a text of any length: only the table itself says what it holds, which may be more than we made it for
+            free = [replace(one, type=type_of(replace(one.kind, is_key=False), self._collation)) for one in columns]
+            self.change(f"create temporary table {name} ({self.typed(free)}, {OFFSET} bigint)")
 
     def _new(self, table: Table) -> str:
         return self.quoted(table.schema, f"tongshu_rows_{table.grant}")
@@ -306,8 +309,9 @@ _WORDS = {
     1205: "a lock was waited for in vain",
     1213: "two transactions waited for each other",
     1216: "a foreign key of the table is broken",
+    1263: "a column of the table takes no null",
     1264: "a number is outside what its column holds",
-    1265: "a value is none that its column holds",
+    1265: "a value is longer than its column, or none that it holds",
     1366: "a value is none that its column holds",
     1364: "a column of the table has no default and is not ours",
     1370: "our role may not do this",

@@ -74,6 +74,8 @@ def test_what_the_database_cannot_hold_waits_in_words_and_is_not_lost(town: Town
     office.run("alter table narrow modify id varchar(500) collate utf8mb4_nopad_bin")
     eventually(lambda: office.rows(query), lambda rows: len(rows) == 2, "the row that waited")
     office.run("alter table narrow modify day datetime")
+    # columns are looked at when a worker begins, and after anything that was refused
+    kill_worker(town)
     source.run("insert into {t} values ('k2', null, null)")
     why = eventually(lambda: waits(town, grant), lambda why: "must be" in why, "word of a column of another type")
     assert "'day' is of type datetime, and must be date" in why
