@@ -142,7 +142,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """An exchange that may be killed, with a log by SM3 and SM2; whatever a test leaves of it is ended."""
+    """An exchange that may be killed; what a test leaves of it is ended. Its log is hashed and signed as in China."""
     algorithms = {"TONGSHU_AUDIT_DIGEST": "sm3", "TONGSHU_AUDIT_SIGNATURE": "sm2"}
     command = Tongshu(tmp_path_factory.mktemp("own") / "home", algorithms)
     command.must("up", "--samples")
