@@ -19,7 +19,7 @@ from cli.exchange import Exchange
 from services.core.avro import Codec
 from services.core.kafka import read_to_end
 from tests.road.catalog.test_topic_mounts import as_table, mounted, resource
-from tests.road.sync.test_transactions import FILLED, KEYS, Counts, counted, shares
+from tests.road.sync.test_transactions import FILLED, KEYS, Counts, counted, missing, shares
 from tests.road.town import Table, Town, eventually
 
 _ITEMS = ["id", "visits"]
@@ -173,8 +173,8 @@ def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: To
         for topic, written in of.items():
             wanted = {f"k{number}": list(range(1, count + 1)) for number, count in written.items()}
             eventually(
-                lambda topic=topic: {key: len(set(seen)) for key, seen in counted(town, topic).items()},
-                lambda found, wanted=wanted: found == {key: len(all_) for key, all_ in wanted.items()},
+                lambda topic=topic, written=written: missing(town, topic, written),
+                lambda left: not left,
                 "every change",
                 _PATIENCE_SECONDS,
             )
