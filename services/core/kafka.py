@@ -97,10 +97,10 @@ def state_consumer(settings: Settings, user: str, group: str, wait_ms: int = 50,
     return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=wait_ms, **more)
 
 
-def producer(settings: Settings, user: str, **more: Any) -> Producer:
+def producer(settings: Settings, user: str, logger: logging.Logger = _librdkafka, **more: Any) -> Producer:
     """A producer whose records are placed as Kafka's Java clients would place them."""
     defaults = {"enable_idempotence": True, "linger_ms": 0, "partitioner": "murmur2_random", "compression_type": "lz4"}
-    return Producer(client_config(settings, user, **(defaults | more)), logger=_librdkafka)
+    return Producer(client_config(settings, user, **(defaults | more)), logger=logger)
 
 
 class OffsetSender:

@@ -145,6 +145,8 @@ class Assignment:
         if not partitions:
             return
         for where in self._settled.committed(partitions, TIMEOUT_SECONDS):
+            if where.error is not None:
+                raise KafkaException(where.error)
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}

@@ -2,7 +2,9 @@
 
 On any failure of a transaction the producers are thrown away, and new ones with the same transactional ids fence
 whatever was still in flight. (librdkafka lacks KIP-890: after a transaction request that timed out, no other
-transaction may begin in the same epoch.)
+transaction may begin in the same epoch.) So they are when a connection was lost under a transaction that has gone well:
+librdkafka has said again what was under way, and what it said first may still come - a commit into the middle of a
+later transaction.
 
 Every transaction carries the offsets of all partitions that it speaks of, though it may not move them, and says who we
 were in the group when these were ours. So the broker refuses the transaction of a worker that was thought dead and has
@@ -17,13 +19,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from confluent_kafka import KafkaError, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from services.core.avro import Codec, Registry
 from services.core.kafka import OffsetSender, producer
 from services.core.settings import Settings
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.changes import Partition
+from services.sync.relay.connections import Connections
 from services.sync.relay.inspection import Findings, Inspection
 from services.sync.relay.manifest import Message, Tally
 from services.sync.relay.repeats import Mark
@@ -90,6 +93,8 @@ class Transactions:
         self._sequences: dict[str, int] = {}
         self._offsets = OffsetSender()
         self._turns: Iterator[Producer] = iter(())
+        self._producers: list[Producer] = []
+        self._connections = Connections()
 
     def begin_epoch(self, number: int) -> None:
         """Two new producers, which take the transactions in turn; what older ones of `number` had in flight is fenced.
@@ -101,10 +106,11 @@ class Transactions:
         known to be free either.
         """
         self._run, self._sequences = f"sync-relay-{number}/{uuid.uuid4().hex[:12]}", {}
+        self._connections = Connections()
         self._inspection.begin_run(self._run)
-        made = [
+        self._producers = [
             producer(
-                self._settings, "sync",
+                self._settings, "sync", self._connections.logger,
                 transactional_id=f"sync-relay-{number}-{turn}",
                 transaction_timeout_ms=_TRANSACTION_MS,
                 message_timeout_ms=_TRANSACTION_MS,
@@ -115,13 +121,18 @@ class Transactions:
             )
             for turn in ("a", "b")
         ]  # fmt: skip
-        for one in made:
+        for one in self._producers:
             one.init_transactions(TIMEOUT_SECONDS)
-        self._turns = itertools.cycle(made)
+        self._turns = itertools.cycle(self._producers)
         self._offsets.end()
         self._offsets = OffsetSender()
 
     def begin(self) -> Filling:
+        """Open one. Raises KafkaException where the one before needs an epoch of its own behind it."""
+        for one in self._producers:
+            one.poll(0)
+        if self._connections.lost:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT, self._connections.lost))
         self._producer = next(self._turns)
         self._producer.begin_transaction()
         self.produce = self._producer.produce

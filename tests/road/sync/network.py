@@ -11,6 +11,7 @@ import contextlib
 import random
 import threading
 from collections import Counter
+from collections.abc import Sequence, Set
 from types import TracebackType
 from typing import Self
 
@@ -29,7 +30,15 @@ class Network:
     comes (*mute*).
     """
 
-    def __init__(self, broker_port: int, seed: int, one_in: int) -> None:
+    def __init__(
+        self,
+        broker_port: int,
+        seed: int,
+        one_in: int,
+        faults: Sequence[str] = FAULTS,
+        matters: Set[int] = _MATTERS,
+    ) -> None:
+        self._kinds, self._matters = faults, matters
         self._broken = False
         self._lines = set[_Line]()
         self.met: Counter[str] = Counter()
@@ -100,10 +109,10 @@ class Network:
             to_broker.close()
 
     def _fault(self, key: int) -> str | None:
-        if not self._broken or key not in _MATTERS or self._choose.randrange(self._one_in):
+        if not self._broken or key not in self._matters or self._choose.randrange(self._one_in):
             return None
         if not self._faults:
-            self._faults = self._choose.sample(FAULTS, len(FAULTS))
+            self._faults = self._choose.sample(self._kinds, len(self._kinds))
         fault = self._faults.pop()
         self.met[fault] += 1
         return fault

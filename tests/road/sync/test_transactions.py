@@ -11,21 +11,25 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from cli.exchange import Exchange
 from services.core import db
+from services.core.avro import Codec
 from services.core.kafka import admin_client, read_to_end
 from services.sync.relay import assignment, transaction
 from services.sync.relay.followed import Followed
 from services.sync.relay.number import Number
 from services.sync.relay.worker import GROUP, Relay
 from tests.road.catalog.test_topic_mounts import System, as_table, mounted, resource
-from tests.road.sync.network import Network
+from tests.road.sync.network import END_TXN, Network
 from tests.road.town import Town, eventually
 
 # `TONGSHU_TRANSACTIONS=1000` for whoever has some minutes
@@ -101,51 +105,100 @@ def shares(admin: AdminClient) -> dict[int, set[tuple[str, int]]]:
     }
 
 
-def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+def numbers(exchange: Exchange, grants: set[str]) -> Mapping[tuple[str, str], list[int]]:
+    """The numbers of the manifests of some grants, by run and grant, in their order."""
+    codec, found = Codec(exchange.registry, "sync.deliveries"), defaultdict[tuple[str, str], list[int]](list)
+    reader = exchange.consumer(enable_partition_eof=True)
+    try:
+        reader.assign([TopicPartition("sync.deliveries", 0, 0)])
+        for message in read_to_end(reader, 1):
+            if (message.key() or b"").decode() in grants:
+                manifest = codec.decode(message.value() or b"")
+                found[manifest["worker"], manifest["grant"]].append(manifest["sequence"])
+    finally:
+        reader.close()
+    return found
+
+
+@dataclass(frozen=True)
+class Second:
+    """A worker of this process, beside the exchange's own, and a grant that it serves a partition of at least."""
+
+    grant: dict[str, Any]
+    counts: Counts
+
+
+@contextmanager
+def second_worker(town: Town, network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
+    """One that reaches the broker over `network`, and waits for no answer for long."""
     monkeypatch.setattr(transaction, "TIMEOUT_SECONDS", 3.0)
     monkeypatch.setattr(assignment, "TIMEOUT_SECONDS", 3.0)
     monkeypatch.setattr(transaction, "REQUEST_TIMEOUT_MS", 2_000)
     stop, exchange, admin = threading.Event(), town.exchange, town.exchange.admin()
-    with Network(exchange.home.ports["kafka"], SEED, one_in=40) as network:
-        through = exchange.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{network.port}"})
-        followed, held = Followed(through, exchange.registry), Number(db.engine(exchange.settings, "sync"))
-        followed.start()
-        relay = Relay(through, exchange.registry, admin_client(through, "sync"), followed, held, filled=True)
-        thread = threading.Thread(target=relay.run, args=(stop,), name="second worker")
-        thread.start()
-        try:
-            eventually(relay.why_not_ready, lambda why: why is None, "the second worker")
-            # which partitions a worker is given is the broker's affair: of several topics it gets some of one at least
-            systems = {}
-            for _ in range(4):
-                code = resource(town)
-                system = mounted(town, code)
-                systems[town.grant(as_table(town, system, code), ["id", "visits"])["id"]] = system
-            topics = {system.credentials["topic"]: grant for grant, system in systems.items()}
-            served = eventually(
-                lambda: [topics[topic] for topic, _ in shares(admin).get(os.getpid(), set()) if topic in topics],
-                bool,
-                "its partitions",
-            )
-            grant, counts = exchange.ask("GET", "demand", f"/grants/{served[0]}"), Counts(town, systems[served[0]])
-            network.destroy()
-            ours = network.commits
-            until = time.monotonic() + 2 * TRANSACTIONS
-            while network.commits - ours < TRANSACTIONS and time.monotonic() < until:
-                for number in range(KEYS):
-                    counts.write(number)
-                    time.sleep(0.002)
-            network.heal()
-            counts.end()
-            wanted = {f"k{number}": count for number, count in counts.written.items()}
-            eventually(lambda: missing(town, grant["topic"], counts.written), lambda left: not left, "every change", 90)
-        finally:
-            network.heal()
-            stop.set()
-            thread.join(60)
-            followed.stop()
+    through = exchange.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{network.port}"})
+    followed, held = Followed(through, exchange.registry), Number(db.engine(exchange.settings, "sync"))
+    followed.start()
+    relay = Relay(through, exchange.registry, admin_client(through, "sync"), followed, held, filled=True)
+    thread = threading.Thread(target=relay.run, args=(stop,), name="second worker")
+    thread.start()
+    try:
+        eventually(relay.why_not_ready, lambda why: why is None, "the second worker")
+        # which partitions a worker is given is the broker's affair: of several topics it gets some of one at least
+        systems = {}
+        for _ in range(4):
+            code = resource(town)
+            system = mounted(town, code)
+            systems[town.grant(as_table(town, system, code), ["id", "visits"])["id"]] = system
+        topics = {system.credentials["topic"]: grant for grant, system in systems.items()}
+        served = eventually(
+            lambda: [topics[topic] for topic, _ in shares(admin).get(os.getpid(), set()) if topic in topics],
+            bool,
+            "its partitions",
+        )
+        yield Second(exchange.ask("GET", "demand", f"/grants/{served[0]}"), Counts(town, systems[served[0]]))
+    finally:
+        network.heal()
+        stop.set()
+        thread.join(60)
+        followed.stop()
     assert not thread.is_alive()
-    found = counted(town, grant["topic"])
-    assert {key: seen for key, seen in found.items() if seen != list(range(1, wanted[key] + 1))} == {}
-    assert network.commits - ours >= TRANSACTIONS, "the second worker has had too few transactions for this to show"
-    assert len(network.met) > 2, network.met
+
+
+def pass_through(network: Network, counts: Counts, transactions: int) -> None:
+    """Write until the network has met so many transactions, or it takes too long."""
+    network.destroy()
+    wanted, until = network.commits + transactions, time.monotonic() + 2 * transactions
+    while network.commits < wanted and time.monotonic() < until:
+        for number in range(KEYS):
+            counts.write(number)
+            time.sleep(0.002)
+    network.heal()
+    counts.end()
+    assert network.commits >= wanted, "the second worker has had too few transactions for this to show"
+
+
+def all_once(town: Town, second: Second) -> None:
+    """Every change is in the share topic once, and those of a key in their order."""
+    topic, written = second.grant["topic"], second.counts.written
+    eventually(lambda: missing(town, topic, written), lambda left: not left, "every change", 90)
+    found = counted(town, topic)
+    assert {key: seen for key, seen in found.items() if seen != list(range(1, written[int(key[1:])] + 1))} == {}
+
+
+def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Network(town.exchange.home.ports["kafka"], SEED, one_in=40) as network:
+        with second_worker(town, network, monkeypatch) as second:
+            pass_through(network, second.counts, TRANSACTIONS)
+            all_once(town, second)
+        assert len(network.met) > 2, network.met
+
+
+def test_nothing_follows_a_commit_that_may_still_come(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka says it again itself, and what it said first would commit the half of what follows."""
+    broker = town.exchange.home.ports["kafka"]
+    with Network(broker, SEED, one_in=4, faults=["late"], matters={END_TXN}) as network:
+        with second_worker(town, network, monkeypatch) as second:
+            pass_through(network, second.counts, 20)
+            all_once(town, second)
+        runs = {run for run, _ in numbers(town.exchange, {second.grant["id"]})}
+        assert len(runs) > 2, (runs, network.met)

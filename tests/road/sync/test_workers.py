@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +15,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from cli.exchange import Exchange
-from services.core.avro import Codec
-from services.core.kafka import read_to_end
 from tests.road.catalog.test_topic_mounts import as_table, mounted, resource
-from tests.road.sync.test_transactions import FILLED, KEYS, Counts, counted, missing, shares
+from tests.road.sync.test_transactions import FILLED, KEYS, Counts, counted, missing, numbers, shares
 from tests.road.town import Table, Town, eventually
 
 _ITEMS = ["id", "visits"]
@@ -77,21 +74,6 @@ def committed(admin: AdminClient, partitions: set[tuple[str, int]]) -> dict[tupl
     asked = ConsumerGroupTopicPartitions(FILLED, [TopicPartition(*where) for where in partitions])
     told = admin.list_consumer_group_offsets([asked])[FILLED].result(30)
     return {(one.topic, one.partition): one.offset for one in told.topic_partitions}
-
-
-def numbers(exchange: Exchange, grants: set[str]) -> Mapping[tuple[str, str], list[int]]:
-    """The numbers of the manifests of some grants, by run and grant, in their order."""
-    codec, found = Codec(exchange.registry, "sync.deliveries"), defaultdict[tuple[str, str], list[int]](list)
-    reader = exchange.consumer(enable_partition_eof=True)
-    try:
-        reader.assign([TopicPartition("sync.deliveries", 0, 0)])
-        for message in read_to_end(reader, 1):
-            if (message.key() or b"").decode() in grants:
-                manifest = codec.decode(message.value() or b"")
-                found[manifest["worker"], manifest["grant"]].append(manifest["sequence"])
-    finally:
-        reader.close()
-    return found
 
 
 def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: Town, tmp_path: Path) -> None:
