@@ -1,4 +1,4 @@
-/** The shapes of the data road (`/api/sync/v1`): what was set aside, replays, reconciliations. */
+/** The shapes of the data road (`/api/sync/v1`): what was set aside or does not agree, replays, reconciliations. */
 
 export type EntryState = 'waiting' | 'superseded' | 'corrected' | 'deleted' | 'redriven' | 'released' | 'failed'
 export type EntryAction = 'redrive' | 'release'
@@ -79,6 +79,20 @@ export interface Reconciliation {
   reason: string
   replay: string | null
   report: Report | null
+}
+
+/** Rows that do not agree: where they stand, none of what they say. `other` is empty where they are of one resource. */
+export interface Inconsistency {
+  id: string
+  kind: 'unique' | 'consistent'
+  rule: string
+  resource: string
+  owner: string
+  other: string
+  other_owner: string
+  since: string
+  ended_at: string | null
+  places: { resource: string; topic: string; partition: number; offset: number }[]
 }
 
 /** How many rows differ over all sides of a report. */

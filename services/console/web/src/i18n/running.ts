@@ -42,6 +42,11 @@ export const zh = {
       'unavailable-value': '大字段取值缺失',
     },
   },
+  inconsistencies: {
+    title: '数据不一致', lead: '应当唯一而重复的取值，或两个资源对同一对象的说法不同。不影响交付；请双方部门核对来源，一致后自动结束。不含任何数据内容。',
+    none: '目前没有不一致的数据。', show: '显示', open: '未消除', ended: '已消除', kind: '情形', kinds: { unique: '取值重复', consistent: '来源不一致' },
+    resource: '资源', other: '对照资源', places: '所在变更', since: '发现于', over: '消除于',
+  },
   replays: {
     title: '重放与对账', lead: '把已授权的数据再次交付；比对使用方手中的数据与应有的数据。', replays: '重放', reconciliations: '对账', noneReplays: '近七天没有重放。', noneReconciliations: '近七天没有对账。',
     resource: '资源', department: '使用部门', mode: '范围', state: '状态', asked: '发起', records: '交付记录', progress: '进度', remaining: (time: string) => `约剩 ${time}`, computing: '正在估算…',
@@ -97,6 +102,11 @@ export const en: Like<typeof zh> = {
       quality: 'breaks a rule', 'not-avro': 'not Avro', 'unknown-schema': 'unknown schema', 'wrong-type': 'wrong type', 'wrong-shape': 'wrong shape', oversized: 'too large',
       'unavailable-value': 'a large value is nowhere',
     },
+  },
+  inconsistencies: {
+    title: 'Rows that do not agree', lead: 'A value that should be unique and is not, or two resources that say different things of one entity. They are delivered all the same; both departments look at their sources, and it is over once these agree. None of their data is here.',
+    none: 'All rows agree.', show: 'Show', open: 'Not over', ended: 'Over', kind: 'What', kinds: { unique: 'value twice', consistent: 'sources differ' },
+    resource: 'Resource', other: 'Compared with', places: 'Changes', since: 'Seen', over: 'Over',
   },
   replays: {
     title: 'Replays and reconciliation', lead: 'What was granted, delivered once more; and whether consumers have what they should have.', replays: 'Replays', reconciliations: 'Reconciliations', noneReplays: 'No replays in seven days.', noneReconciliations: 'No reconciliations in seven days.',

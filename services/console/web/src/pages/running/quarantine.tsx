@@ -16,6 +16,7 @@ import { number } from '../../format'
 import { named, useLanguage, useWords } from '../../i18n'
 import { useDepartments, useMe } from '../../session'
 import { useTitles } from '../catalogue/titles'
+import { Inconsistencies } from './inconsistencies'
 
 const VIEWS = ['waiting', 'ended', 'failed', 'all'] as const
 type View = (typeof VIEWS)[number]
@@ -87,6 +88,7 @@ export default function Quarantine() {
           )}
         </Shown>
       </Section>
+      <Inconsistencies />
     </>
   )
 }
