@@ -33,6 +33,7 @@ from services.audit.tiles import TilesBroken, TileStore
 from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
 from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, open_note
 from services.core.avro import Codec, Registry, RegistryUnavailable, UnknownSchema, load
+from services.core.connections import Connections
 from services.core.kafka import OffsetSender, consumer, producer, read_to_end, state_consumer
 from services.core.settings import Settings
 
@@ -110,6 +111,7 @@ class Sequencer:
         self._checkpoints, self._progress = Codec(registry, CHECKPOINTS.name), Codec(registry, PROGRESS.name)
         self._schema_of_entries = load(LOG.name)
         self._source: Consumer
+        self._connections: Connections
         self._producer: Producer
         self._offsets: OffsetSender
         self._settling: Future[None] | None = None
@@ -157,9 +159,11 @@ class Sequencer:
 
     def _seal_while_it_is_our_turn(self, stop: threading.Event) -> None:
         # the epoch first: whoever sealed before is fenced, and the log that is then read stays as it is
+        self._connections = Connections()
         self._producer = producer(
-            self._settings, "audit", transactional_id="audit-sequencer", transaction_timeout_ms=60_000, linger_ms=5
-        )
+            self._settings, "audit", self._connections.logger, transactional_id="audit-sequencer",
+            transaction_timeout_ms=60_000, linger_ms=5,
+        )  # fmt: skip
         self._producer.init_transactions(_TIMEOUT_SECONDS)
         self._take_up()
         self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic")
@@ -315,6 +319,8 @@ class Sequencer:
         self._producer.commit_transaction(_TIMEOUT_SECONDS)
         self._tiles.write()
         self._tiles.publish(note)
+        # a commit that was said twice may still come once more, and must not end the half of the next transaction
+        self._connections.require(self._producer)
 
     def _await_commit(self) -> None:
         """Until nothing is being committed; raises what that failed with."""

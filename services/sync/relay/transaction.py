@@ -2,9 +2,8 @@
 
 On any failure of a transaction the producers are thrown away, and new ones with the same transactional ids fence
 whatever was still in flight. (librdkafka lacks KIP-890: after a transaction request that timed out, no other
-transaction may begin in the same epoch.) So they are when a connection was lost under a transaction that has gone well:
-librdkafka has said again what was under way, and what it said first may still come - a commit into the middle of a
-later transaction.
+transaction may begin in the same epoch.) So they are when a connection was lost under one that went well all the same
+(`services/core/connections.py`).
 
 Every transaction carries the offsets of all partitions that it speaks of, though it may not move them, and says who we
 were in the group when these were ours. So the broker refuses the transaction of a worker that was thought dead and has
@@ -19,14 +18,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from services.core.avro import Codec, Registry
+from services.core.connections import Connections
 from services.core.kafka import OffsetSender, producer
 from services.core.settings import Settings
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.changes import Partition
-from services.sync.relay.connections import Connections
 from services.sync.relay.inspection import Findings, Inspection
 from services.sync.relay.manifest import Message, Tally
 from services.sync.relay.repeats import Mark
@@ -129,10 +128,7 @@ class Transactions:
 
     def begin(self) -> Filling:
         """Open one. Raises KafkaException where the one before needs an epoch of its own behind it."""
-        for one in self._producers:
-            one.poll(0)
-        if self._connections.lost:
-            raise KafkaException(KafkaError(KafkaError._TRANSPORT, self._connections.lost))
+        self._connections.require(*self._producers)
         self._producer = next(self._turns)
         self._producer.begin_transaction()
         self.produce = self._producer.produce
