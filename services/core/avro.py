@@ -77,15 +77,14 @@ class Registry:
             return self._ids[subject, text]
         try:
             schema_id: int = self._client.register_schema(subject, Schema(text, "AVRO"))
-            if compatibility:
-                rule = ConfigCompatibilityLevel(compatibility)
-                self._client.set_config(subject, ServerConfig(compatibility=rule))
         except SchemaRegistryError as error:
             if error.http_status_code >= 500:
                 raise RegistryUnavailable(str(error)) from error
             raise SchemaRefused(f"{subject}: {error.error_message}") from error
         except (OSError, httpx.HTTPError) as error:
             raise RegistryUnavailable(str(error)) from error
+        if compatibility:
+            self._rule(subject, compatibility)
         self._ids[subject, text] = schema_id
         return schema_id
 
@@ -104,8 +103,15 @@ class Registry:
                 self._rule(subject, compatibility)
 
     def _rule(self, subject: str, compatibility: str) -> None:
+        rule = ServerConfig(compatibility=ConfigCompatibilityLevel(compatibility))
         try:
-            self._client.set_config(subject, ServerConfig(compatibility=ConfigCompatibilityLevel(compatibility)))
+            try:
+                self._client.set_config(subject, rule)
+            except SchemaRegistryError as error:
+                if error.http_status_code != 409:
+                    raise
+                # somebody else has given the subject its first rule meanwhile: it is there to be changed now
+                self._client.set_config(subject, rule)
         except (SchemaRegistryError, OSError, httpx.HTTPError) as error:
             raise RegistryUnavailable(str(error)) from error
 
