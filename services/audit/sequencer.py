@@ -34,7 +34,7 @@ from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
 from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, open_note
 from services.core.avro import Codec, Registry, RegistryUnavailable, UnknownSchema, load
 from services.core.connections import Connections
-from services.core.kafka import OffsetSender, consumer, producer, read_to_end, state_consumer
+from services.core.kafka import OffsetSender, committed, consumer, producer, read_to_end, state_consumer
 from services.core.settings import Settings
 
 log = structlog.get_logger()
@@ -274,7 +274,7 @@ class Sequencer:
         } - self._inputs
         if not fresh:
             return
-        for where in self._source.committed([TopicPartition(*place) for place in fresh], _TIMEOUT_SECONDS):
+        for where in committed(self._source, [TopicPartition(*place) for place in fresh], _TIMEOUT_SECONDS):
             offset = where.offset if where.offset >= 0 else OFFSET_BEGINNING
             self._source.incremental_assign([TopicPartition(where.topic, where.partition, offset)])
         self._inputs |= fresh

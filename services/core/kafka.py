@@ -89,6 +89,18 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
     return Consumer(client_config(settings, user, **(defaults | more)), logger=_librdkafka)
 
 
+def committed(reader: Consumer, partitions: list[TopicPartition], seconds: float) -> list[TopicPartition]:
+    """What the reader's group has committed of the partitions. Raises KafkaException, also where one is not told.
+
+    The client marks such a one only, and its offset looks like that of a partition that was never read.
+    """
+    found = reader.committed(partitions, seconds)
+    for where in found:
+        if where.error is not None:
+            raise KafkaException(where.error)
+    return found
+
+
 def state_consumer(settings: Settings, user: str, group: str, wait_ms: int = 50, **more: Any) -> Consumer:
     """A consumer for `StateView` and `read_to_end`: it says when a partition's end is reached.
 

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from services.core import telemetry
-from services.core.kafka import consumer
+from services.core.kafka import committed, consumer
 from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
 from services.sync.relay.followed import Followed, News
@@ -144,9 +144,7 @@ class Assignment:
         self._note_member(source)
         if not partitions:
             return
-        for where in self._settled.committed(partitions, TIMEOUT_SECONDS):
-            if where.error is not None:
-                raise KafkaException(where.error)
+        for where in committed(self._settled, partitions, TIMEOUT_SECONDS):
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
         mine = {(where.topic, where.partition) for where in partitions}

@@ -27,7 +27,7 @@ class Network:
     While it is broken, one in `one_in` requests that matter meets a fault, in an order drawn from `seed`: it is *lost*
     with its connection; its answer is lost with the connection (*unanswered*); the connection is cut and the request
     arrives *late* all the same, up to two seconds after the client has given it up; it is *slow*; or the answer never
-    comes (*mute*).
+    comes (*mute*). `faults` are those that are met, and `matters` the requests, by their API key, that meet them.
     """
 
     def __init__(

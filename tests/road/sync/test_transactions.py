@@ -177,10 +177,9 @@ def pass_through(network: Network, counts: Counts, transactions: int) -> None:
     assert network.commits >= wanted, "the second worker has had too few transactions for this to show"
 
 
-def all_once(town: Town, second: Second) -> None:
-    """Every change is in the share topic once, and those of a key in their order."""
-    topic, written = second.grant["topic"], second.counts.written
-    eventually(lambda: missing(town, topic, written), lambda left: not left, "every change", 90)
+def all_once(town: Town, topic: str, written: Mapping[int, int], seconds: float = 90) -> None:
+    """In so many seconds every change is in a share topic, once, and those of a key in their order."""
+    eventually(lambda: missing(town, topic, written), lambda left: not left, "every change", seconds)
     found = counted(town, topic)
     assert {key: seen for key, seen in found.items() if seen != list(range(1, written[int(key[1:])] + 1))} == {}
 
@@ -189,7 +188,7 @@ def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, m
     with Network(town.exchange.home.ports["kafka"], SEED, one_in=40) as network:
         with second_worker(town, network, monkeypatch) as second:
             pass_through(network, second.counts, TRANSACTIONS)
-            all_once(town, second)
+            all_once(town, second.grant["topic"], second.counts.written)
         assert len(network.met) > 2, network.met
 
 
@@ -199,6 +198,6 @@ def test_nothing_follows_a_commit_that_may_still_come(town: Town, monkeypatch: p
     with Network(broker, SEED, one_in=4, faults=["late"], matters={END_TXN}) as network:
         with second_worker(town, network, monkeypatch) as second:
             pass_through(network, second.counts, 20)
-            all_once(town, second)
+            all_once(town, second.grant["topic"], second.counts.written)
         runs = {run for run, _ in numbers(town.exchange, {second.grant["id"]})}
         assert len(runs) > 2, (runs, network.met)

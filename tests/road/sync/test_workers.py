@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from cli.exchange import Exchange
 from tests.road.catalog.test_topic_mounts import as_table, mounted, resource
-from tests.road.sync.test_transactions import FILLED, KEYS, Counts, counted, missing, numbers, shares
+from tests.road.sync.test_transactions import FILLED, KEYS, Counts, all_once, numbers, shares
 from tests.road.town import Table, Town, eventually
 
 _ITEMS = ["id", "visits"]
@@ -153,15 +153,7 @@ def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: To
             counts.end()
         of = {grant["topic"]: systems[grant["resource"]][1].written for grant in grants}
         for topic, written in of.items():
-            wanted = {f"k{number}": list(range(1, count + 1)) for number, count in written.items()}
-            eventually(
-                lambda topic=topic, written=written: missing(town, topic, written),
-                lambda left: not left,
-                "every change",
-                _PATIENCE_SECONDS,
-            )
-            seen = counted(town, topic)
-            assert {key: one for key, one in seen.items() if one != wanted[key]} == {}
+            all_once(town, topic, written, _PATIENCE_SECONDS)
     assert [worker.process.returncode for worker in workers if worker is not killed] == [0, 0, 0]
     told = numbers(exchange, {grant["id"] for grant in grants})
     assert len({run for run, _ in told}) > 1

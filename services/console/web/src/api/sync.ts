@@ -95,6 +95,11 @@ export interface Inconsistency {
   places: { resource: string; topic: string; partition: number; offset: number }[]
 }
 
+/** Where a change stands, in words. */
+export function place(of: { topic: string; partition: number; offset: number }): string {
+  return `${of.topic}/${of.partition}/${of.offset}`
+}
+
 /** How many rows differ over all sides of a report. */
 export function differing(report: Report): number {
   return [report.in_topic, report.in_table].reduce(

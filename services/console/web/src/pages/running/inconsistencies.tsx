@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { Link } from 'react-router'
 import { withQuery } from '../../api/client'
 import { useAll, useEvery } from '../../api/asking'
-import type { Inconsistency } from '../../api/sync'
+import { place, type Inconsistency } from '../../api/sync'
 import { SYNC } from '../../api/types'
 import { Empty, Shown } from '../../components/states'
 import { DataTable } from '../../components/table'
@@ -22,7 +22,7 @@ export function Inconsistencies() {
   const departments = useDepartments()
   const titles = useTitles()
   const [ended, setEnded] = useState(false)
-  const asked = useAll<Inconsistency>(withQuery(`${SYNC}/inconsistencies`, { open: String(!ended), limit: 500 }))
+  const asked = useAll<Inconsistency>(withQuery(`${SYNC}/inconsistencies`, { open: !ended, limit: 500 }))
   useEvery(LOOK_SECONDS, asked.reload)
   const side = (code: string, owner: string) =>
     code && <><Link to={`/catalogue/${code}?part=contract`}>{titles(code)}</Link><span className="second">{departments.name(owner)}</span></>
@@ -51,8 +51,8 @@ export function Inconsistencies() {
               { key: 'resource', title: told.resource, value: (one) => titles(one.resource), render: (one) => side(one.resource, one.owner) },
               { key: 'other', title: told.other, value: (one) => (one.other ? titles(one.other) : null), render: (one) => side(one.other, one.other_owner) || <span className="faint">–</span> },
               {
-                key: 'places', title: told.places, value: (one) => one.places.map((it) => `${it.topic}/${it.partition}/${it.offset}`).join(' '),
-                render: (one) => <span className="chips">{one.places.map((it) => <code key={`${it.topic}/${it.partition}/${it.offset}`} className="chip break" title={titles(it.resource)}>{`${it.topic}/${it.partition}/${it.offset}`}</code>)}</span>,
+                key: 'places', title: told.places, value: (one) => one.places.map(place).join(' '),
+                render: (one) => <span className="chips">{one.places.map((it) => <code key={place(it)} className="chip break" title={titles(it.resource)}>{place(it)}</code>)}</span>,
               },
               { key: 'since', title: told.since, value: (one) => one.since, render: (one) => <When at={one.since} /> },
               { key: 'ended', title: told.over, value: (one) => one.ended_at, render: (one) => (one.ended_at ? <When at={one.ended_at} /> : <span className="faint">–</span>) },

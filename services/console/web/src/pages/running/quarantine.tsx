@@ -4,7 +4,7 @@ import { useState } from 'react'
 import { Link, useSearchParams } from 'react-router'
 import { ask, withQuery } from '../../api/client'
 import { useAll, useAsk, useDoing, useEvery } from '../../api/asking'
-import type { EntryAction, QuarantineEntry } from '../../api/sync'
+import { place, type EntryAction, type QuarantineEntry } from '../../api/sync'
 import { SYNC } from '../../api/types'
 import { Facts } from '../../components/facts'
 import { Empty, ProblemView, Shown } from '../../components/states'
@@ -150,7 +150,7 @@ function Entries({ rows, changed, tools }: { rows: QuarantineEntry[]; changed: (
           { key: 'key', title: told.key, value: (one) => one.key_digest, render: (one) => (one.key_digest ? <code title={one.key_digest}>{one.key_digest.slice(0, DIGITS)}</code> : <span className="faint">–</span>) },
           { key: 'since', title: told.since, value: (one) => one.quarantined_at, render: (one) => <When at={one.quarantined_at} /> },
           { key: 'state', title: told.state, value: (one) => told.states[one.state], render: (one) => <Mark tone={ENTRY_TONES[one.state] ?? 'calm'}>{told.states[one.state]}</Mark> },
-          { key: 'place', title: told.place, hidden: true, value: (one) => `${one.topic}/${one.partition}/${one.offset}` },
+          { key: 'place', title: told.place, hidden: true, value: place },
           { key: 'open', title: told.open, value: () => null, render: (one) => <Button size="small" onClick={() => show(one.id)}>{told.open}<span className="hear"> {told.entry(one.id)}</span></Button> },
         ]}
       />
@@ -241,7 +241,7 @@ function EntryDialog({ id, onClose }: { id: string; onClose: () => void }) {
                 [told.since, <When key="w" at={entry.quarantined_at} />],
                 [told.key, entry.key_digest && <code key="k" className="break">{entry.key_digest}</code>],
                 [told.change, <code key="d" className="break">{entry.digest}</code>],
-                [told.place, <code key="p" className="break">{`${entry.topic}/${entry.partition}/${entry.offset}`}</code>],
+                [told.place, <code key="p" className="break">{place(entry)}</code>],
                 [told.ended_, entry.ended_at && <When key="e" at={entry.ended_at} />],
                 [told.by, entry.ended_by && (entry.ended_by === 'tongshu' ? told.byLater : entry.ended_by)],
                 [told.releaseReason, entry.release_reason],
