@@ -291,7 +291,6 @@ def _publish(report: Report, engine: Engine, count: int, items: int, rounds: int
         connect=_NoConnect(),
         make_topic=lambda topic: None,
         has_topic=lambda name: False,
-        signal=lambda topic, key, value: None,
         writers=Writers(AdminClient({})),
         vault=Fernet(Fernet.generate_key()),
         grants=StateView(lambda wait: None, "demand.grants", lambda data: {}),  # type: ignore[arg-type, return-value]

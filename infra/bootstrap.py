@@ -87,10 +87,7 @@ RULES: dict[str, list[Rule]] = {
         # users and rights of the systems that fill their topics themselves
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.ALTER),
         (ResourceType.BROKER, "kafka-cluster", LITERAL, AclOperation.DESCRIBE),
-        # a mount is told over a topic of its own to read rows again
-        (TOPIC, "signal.", PREFIXED, CREATE),
-        (TOPIC, "signal.", PREFIXED, WRITE),
-        # and tells over another how far it is
+        # a mount tells over a topic of its own how far it is with reading rows again
         (TOPIC, "notification.", PREFIXED, CREATE),
         (TOPIC, "notification.", PREFIXED, READ),
         # who uses a contract must be told before it breaks
@@ -163,7 +160,6 @@ RULES: dict[str, list[Rule]] = {
         (TOPIC, "connect.", PREFIXED, ALL),
         (TOPIC, "cdc.", PREFIXED, ALL),
         (TOPIC, "__debezium-heartbeat.", PREFIXED, ALL),
-        (TOPIC, "signal.", PREFIXED, READ),
         (TOPIC, "notification.", PREFIXED, WRITE),
         *((TOPIC, f"{service}.", PREFIXED, operation) for service in WITH_DATABASE for operation in (READ, WRITE)),
         (GROUP, "connect", PREFIXED, ALL),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from confluent_kafka import KafkaError, KafkaException
 from cryptography.fernet import Fernet
 from fastapi import FastAPI
 
@@ -25,7 +22,7 @@ from services.core.connect import Connect
 from services.core.http import application, serve
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
-from services.core.kafka import StateView, admin_client, ensure_topics, producer, state_consumer
+from services.core.kafka import StateView, admin_client, ensure_topics, state_consumer
 from services.core.settings import Settings, settings
 
 
@@ -43,7 +40,6 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
         connect=Connect(here),
         make_topic=lambda topic: ensure_topics(admin, [topic], here.replication_factor),
         has_topic=lambda name: name in admin.list_topics(timeout=30).topics,
-        signal=_signaller(here),
         writers=Writers(admin),
         vault=Fernet(here.secret("catalog_vault_key")),
         grants=StateView(
@@ -68,21 +64,6 @@ def make_app(here: Settings) -> tuple[FastAPI, Catalogue]:
     identity.install(app, catalogue.find_token, denied)
     api.install(app, catalogue)
     return app, catalogue
-
-
-def _signaller(here: Settings) -> Callable[[str, str, str], None]:
-    """Sends a signal: topic, key, value; raises KafkaException when the broker has not taken it within 10 seconds."""
-    sender = producer(here, "catalog")
-
-    def send(topic: str, key: str, value: str) -> None:
-        failures: list[KafkaError] = []
-        sender.produce(
-            topic, value.encode(), key.encode(), on_delivery=lambda error, _: failures.append(error) if error else None
-        )
-        if sender.flush(10) or failures:
-            raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT))
-
-    return send
 
 
 def main() -> None:

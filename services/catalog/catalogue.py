@@ -38,7 +38,6 @@ class Catalogue:
     connect: Connect
     make_topic: Callable[[Topic], None]
     has_topic: Callable[[str], bool]
-    signal: Callable[[str, str, str], None]
     writers: Writers
     vault: Fernet
     grants: StateView[dict[str, Any]]

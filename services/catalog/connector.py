@@ -40,11 +40,11 @@ def connector_config(
     system: str,
     schema: str,
     table: str,
-    signals: bool = False,
+    tells: bool = False,
 ) -> dict[str, str]:
     """The connector's configuration; why each value is what it is stands beside it.
 
-    With `signals` it listens for signals to read rows again.
+    With `tells` it can read rows again, and tells how far it is.
     """
     slot = slot_name(resource)
     return {
@@ -72,7 +72,7 @@ def connector_config(
         "decimal.handling.mode": "precise",
         "time.precision.mode": "adaptive_time_microseconds",
         # a quiet table's slot must not hold the source's log for ever: a message moves it, and no table is needed; one
-        # with a transaction, because a snapshot by signal fails where none was seen
+        # with a transaction, because rows cannot be read again where none was seen
         "heartbeat.interval.ms": "10000",
         "heartbeat.action.query": "select pg_logical_emit_message(true, 'tongshu', 'heartbeat')",
         "message.prefix.exclude.list": ".*",
@@ -88,13 +88,8 @@ def connector_config(
         "topic.creation.default.replication.factor": str(settings.replication_factor),
         "topic.creation.default.partitions": "1",
         **avro_converters(settings),
-        **(_signals(settings, resource) if signals else {}),
+        **(_rereading(resource) if tells else {}),
     }
-
-
-def signal_topic(resource: str) -> Topic:
-    """The topic over which the connector of a mount is told to read rows again."""
-    return Topic(f"signal.{resource}", retention_ms=7 * 24 * HOUR_MS)
 
 
 def notification_topic(resource: str) -> Topic:
@@ -105,19 +100,10 @@ def notification_topic(resource: str) -> Topic:
 CHUNK_ROWS = 2_048
 
 
-def _signals(settings: Settings, resource: str) -> dict[str, str]:
+def _rereading(resource: str) -> dict[str, str]:
     return {
         # watermarks by transaction number: nothing is written to the source
         "read.only": "true",
-        "signal.enabled.channels": "kafka",
-        "signal.poll.interval.ms": "1000",
-        "signal.kafka.topic": signal_topic(resource).name,
-        "signal.kafka.bootstrap.servers": settings.kafka_bootstrap,
-        "signal.kafka.poll.timeout.ms": "500",
-        "signal.kafka.groupId": f"connect-signal-{resource}",
-        # the worker's own login is in its JAAS file, so that no password stands here
-        "signal.consumer.security.protocol": "SASL_PLAINTEXT",
-        "signal.consumer.sasl.mechanism": "SCRAM-SHA-512",
         "notification.enabled.channels": "sink",
         "notification.sink.topic.name": notification_topic(resource).name,
         "incremental.snapshot.chunk.size": str(CHUNK_ROWS),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -32,7 +32,7 @@ from services.catalog.resnapshot import ask, config_of, follow
 from services.catalog.source import Reading, SourceUnreachable, TableMissing, source_of
 from services.catalog.writers import writer_name
 from services.core.avro import RegistryUnavailable
-from services.core.connect import ConnectRefused
+from services.core.connect import ConnectRefused, Status
 from services.core.words import Words
 
 log = structlog.get_logger()
@@ -45,6 +45,7 @@ _UNFIT_TO_READ = frozenset({Kind.CONNECTOR_FAILED, Kind.SLOT_LOST})
 _BY = "exchange"
 
 Failures = Callable[[], Mapping[str, str]]
+Connectors = Mapping[str, Status]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class DriftWatch(threading.Thread):
                     topics.append((code, mount["topic"]))
         # asked after the mounts: a connector is there before its mount is
         try:
-            connectors: Collection[str] | None = self._catalogue.connect.statuses().keys()
+            connectors: Connectors | None = self._catalogue.connect.statuses()
         except ConnectRefused:
             connectors = None
         failures = self._failures()
@@ -140,11 +141,10 @@ class DriftWatch(threading.Thread):
                 state.findings = [drift.record_of(one) for one in found]
 
     def _look_at(
-        self, system: str, mounts: Sequence[_Mount], connectors: Collection[str] | None, failures: Mapping[str, str]
+        self, system: str, mounts: Sequence[_Mount], connectors: Connectors | None, failures: Mapping[str, str]
     ) -> None:
         for mount, seen in self._see(system, mounts):
-            found = [] if connectors is None else _of_connector(mount.resource, connectors, failures)
-            self._settle(mount, seen, found, connectors is not None)
+            self._settle(mount, seen, connectors, failures)
 
     def _see(self, system: str, mounts: Sequence[_Mount]) -> list[tuple[_Mount, Seen | Words]]:
         """What a system holds of each mount; words say why one could not be looked at."""
@@ -156,7 +156,9 @@ class DriftWatch(threading.Thread):
         except SourceUnreachable as error:
             return [(mount, _unseen(error)) for mount in mounts]
 
-    def _settle(self, mount: _Mount, seen: Seen | Words, connector: Sequence[Finding], connect_told: bool) -> None:
+    def _settle(
+        self, mount: _Mount, seen: Seen | Words, connectors: Connectors | None, failures: Mapping[str, str]
+    ) -> None:
         """Judge what was seen, keep it, tell it, and stop, resume or mend the mount as it needs."""
         catalogue, moment = self._catalogue, now()
         with catalogue.session() as session, session.begin():
@@ -171,9 +173,10 @@ class DriftWatch(threading.Thread):
                 session.add(state)
             terms = terms_of(resource.published)
             known = [drift.finding_of(one) for one in state.findings]
-            found = list(connector)
-            if not connect_told:
-                found += [one for one in known if one.kind in (Kind.CONNECTOR_FAILED, Kind.CONNECTOR_GONE)]
+            if connectors is None:
+                found = [one for one in known if one.kind in (Kind.CONNECTOR_FAILED, Kind.CONNECTOR_GONE)]
+            else:
+                found = _of_connector(mount.resource, connectors, failures)
             if isinstance(seen, Words):
                 unreachable = Finding(
                     kind=Kind.SOURCE_UNREACHABLE, object=resource.mount["system"], weight=Weight.WARN, words=seen
@@ -185,7 +188,11 @@ class DriftWatch(threading.Thread):
             condition = drift.condition_of(found)
             kinds = {one.kind for one in found}
             try:
-                self._steer(session, resource, state, condition, kinds, looked=isinstance(seen, Seen))
+                if isinstance(seen, Seen):
+                    rests = connectors is not None and _rests(mount.resource, connectors)
+                    self._steer(session, resource, state, condition, kinds, rests=rests)
+                elif condition is Condition.STOPPED:
+                    self._stop(resource, state, kinds)
             except (ConnectRefused, KafkaException, RegistryUnavailable, SourceUnreachable) as refused:
                 # what was found is kept and told all the same; the next look tries again
                 log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
@@ -199,11 +206,12 @@ class DriftWatch(threading.Thread):
             take_baseline(state, resource.version, seen.table)
         baseline = {name: Column(**column) for name, column in (state.columns or {}).items()}
         limit = self._catalogue.settings.mount_retained_mebibytes << 20
-        log = Log(publication=state.publication, decoded=state.decoded)
+        log = Log(publication=state.publication, decoded=state.decoded, counted_since=state.counted_since)
         found = drift.compare(
             terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit, log=log
         )  # fmt: skip
-        state.publication, state.decoded = seen.publication, seen.slot.decoded if seen.slot else None
+        state.publication = seen.publication
+        state.decoded, state.counted_since = (seen.slot.decoded, seen.slot.counted_since) if seen.slot else (None, None)
         return found
 
     def _steer(
@@ -214,23 +222,20 @@ class DriftWatch(threading.Thread):
         condition: Condition,
         kinds: set[Kind],
         *,
-        looked: bool,
+        rests: bool,
     ) -> None:
-        """Stop what must not flow, let flow again what may, and make again what is only missing."""
+        """Stop what must not flow, let flow again what may, and make again what is only missing.
+
+        `rests`: the connector was stopped when it was looked at.
+        """
         connect, name = self._catalogue.connect, connector_name(resource.code)
         if condition is Condition.STOPPED:
-            state.reconcile = False
-            if not state.stopped and Kind.CONNECTOR_GONE not in kinds:
-                connect.stop(name)
-                state.stopped = True
-                log.warning("mount stopped", resource=resource.code)
-            return
-        if not looked:
+            self._stop(resource, state, kinds)
             return
         if kinds & _MISSED:
             state.reread, state.reconcile = True, False
         if Kind.CONNECTOR_GONE in kinds:
-            connect.put(name, config_of(self._catalogue, session, resource, signals=state.signals))
+            connect.put(name, config_of(self._catalogue, session, resource, tells=state.tells))
             state.stopped = False
         elif state.stopped and state.reconcile:
             self._reconcile(session, resource, state)
@@ -251,14 +256,27 @@ class DriftWatch(threading.Thread):
             state.reading = record_of(reread)
             state.reconcile = reread.missed and reread.state is State.DONE
             state.reread = reread.missed and reread.state is State.FAILED
+        elif rests:
+            # we had stopped it, and died before that was written down
+            connect.resume(name)
+            log.info("connector resumed", resource=resource.code)
         if state.reconcile and not state.stopped:
             # the next look finds it written down that the exchange has stopped it, and why, whoever looks
             connect.stop(name)
             state.stopped = True
 
+    def _stop(self, resource: store.Resource, state: store.MountState, kinds: set[Kind]) -> None:
+        state.reconcile = False
+        if not state.stopped and Kind.CONNECTOR_GONE not in kinds:
+            self._catalogue.connect.stop(connector_name(resource.code))
+            state.stopped = True
+            log.warning("mount stopped", resource=resource.code)
+
     def _reconcile(self, session: Session, resource: store.Resource, state: store.MountState) -> None:
         """Delete what is gone from the table without a change that said so, then let the connector go on."""
         catalogue, name, mount = self._catalogue, connector_name(resource.code), resource.mount or {}
+        # again: whoever let it go on before may have died before that was written down
+        catalogue.connect.stop(name)
         catalogue.connect.wait_until_stopped(name, _PATIENCE_SECONDS)
         system = session.get_one(store.InformationSystem, mount["system"])
         try:
@@ -308,7 +326,7 @@ def take_baseline(state: store.MountState, version: int, table: Table) -> None:
 def first_state(resource: str, version: int, table: Table | None) -> store.MountState:
     """How a mount is that has just been made on `table`, or was made before such states were kept (None)."""
     state = store.MountState(
-        resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, signals=False,
+        resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, tells=False,
         reread=False, reconcile=False,
     )  # fmt: skip
     if table is not None:
@@ -333,7 +351,12 @@ def _unseen(error: SourceUnreachable) -> Words:
     return Words(f"the source cannot be looked at: {error}", f"无法查看来源数据库：{error}")
 
 
-def _of_connector(resource: str, connectors: Collection[str], failures: Mapping[str, str]) -> list[Finding]:
+def _rests(resource: str, connectors: Connectors) -> bool:
+    status = connectors.get(connector_name(resource))
+    return status is not None and status.state == "STOPPED"
+
+
+def _of_connector(resource: str, connectors: Connectors, failures: Mapping[str, str]) -> list[Finding]:
     name = connector_name(resource)
     if name not in connectors:
         words = Words(f"connector {name} is gone from Connect", f"连接器 {name} 已不在 Connect 中")

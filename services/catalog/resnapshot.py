@@ -1,14 +1,15 @@
-"""Partial re-snapshots: reading rows of a mounted table again, through Debezium's signals, while changes go on flowing.
+"""Partial re-snapshots: reading rows of a mounted table again, while changes go on flowing.
 
-Signals travel over a topic of the mount's own, and the snapshot is the read-only kind (watermarks are the source's
-transaction numbers, PostgreSQL 13 or later): nothing is written to the source. A mount listens for signals only from
-its first re-snapshot on; until then it costs nothing.
+It is Debezium's incremental snapshot, of the read-only kind (watermarks are the source's transaction numbers,
+PostgreSQL 13 or later): nothing is written to the source. The connector is told by its position, as if it had been
+stopped in the midst of one, and takes that up as it starts, before it reads the log
+(docs/decisions/0014-reading-again.md). A mount tells how far it is only from its first re-snapshot on; until then that
+costs nothing.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -24,7 +25,6 @@ from services.catalog.connector import (
     connector_config,
     connector_name,
     notification_topic,
-    signal_topic,
 )
 from services.catalog.domain.reread import Reread, progress, record_of, reread_of
 from services.catalog.source import SourceUnreachable, source_of
@@ -32,7 +32,7 @@ from services.core.connect import ConnectRefused
 from services.core.kafka import read_to_end, state_consumer
 
 
-def config_of(catalogue: Catalogue, session: Session, resource: store.Resource, *, signals: bool) -> dict[str, str]:
+def config_of(catalogue: Catalogue, session: Session, resource: store.Resource, *, tells: bool) -> dict[str, str]:
     """The configuration of a mounted resource's connector."""
     mount = resource.mount or {}
     system = session.get_one(store.InformationSystem, mount["system"])
@@ -43,7 +43,7 @@ def config_of(catalogue: Catalogue, session: Session, resource: store.Resource, 
         system=system.code,
         schema=mount["schema"],
         table=mount["table"],
-        signals=signals,
+        tells=tells,
     )
 
 
@@ -57,33 +57,43 @@ def ask(
     patience_seconds: float,
     missed: bool = False,
 ) -> str:
-    """Have the rows that satisfy the condition `where` (all, without) read again; the id of the signal.
+    """Have the rows that satisfy the condition `where` (all, without) read again; the id under which that is told of.
 
     `missed` says that changes were in no stream, so that afterwards rows which are gone are looked for. The rows come
-    as reads (`op` r), each once, none older than what was delivered before. Raises ConnectRefused when the connector is
-    not ready for it after `patience_seconds`, and KafkaException when the signal cannot be sent.
+    as reads (`op` r), each once, none older than what was delivered before; the changes wait while the connector starts
+    again. Raises ConnectRefused when the connector is not ready for it after `patience_seconds`, and KafkaException.
     """
-    mount, name = resource.mount or {}, connector_name(resource.code)
-    if not state.signals or state.reading is None:
-        for topic in (signal_topic(resource.code), notification_topic(resource.code)):
-            catalogue.make_topic(topic)
-        catalogue.connect.put(name, config_of(catalogue, session, resource, signals=True))
-        catalogue.connect.wait_until_running(name, patience_seconds)
-        state.signals = True
+    mount, name, connect = resource.mount or {}, connector_name(resource.code), catalogue.connect
     _await_transaction(catalogue, name, patience_seconds)
-    signal_id, table = str(uuid.uuid4()), f"{mount['schema']}.{mount['table']}"
-    data: dict[str, object] = {"type": "incremental", "data-collections": [re.escape(table)]}
-    if where is not None:
-        data["additional-conditions"] = [{"data-collection": re.escape(table), "filter": where}]
-    signal = {"id": signal_id, "type": "execute-snapshot", "data": data}
+    asked, table = str(uuid.uuid4()), f"{mount['schema']}.{mount['table']}"
     estimate = _estimate(catalogue, session, mount)
-    catalogue.signal(signal_topic(resource.code).name, f"cdc.{mount['system']}", json.dumps(signal))
+    try:
+        connect.stop(name)
+        connect.wait_until_stopped(name, patience_seconds)
+        if not state.tells or state.reading is None:
+            catalogue.make_topic(notification_topic(resource.code))
+            connect.put(name, config_of(catalogue, session, resource, tells=True))
+            state.tells = True
+        connect.move(name, lambda position: _reading(position, asked, table, where))
+    finally:
+        connect.resume(name)
     # what was asked for before and is not over is over when this is
     before = reread_of(state.reading) if state.reading is not None else None
     missed = missed or (before is not None and before.state.is_open and before.missed)
-    reread = Reread(id=signal_id, since=now(), estimate=estimate, some=where is not None, missed=missed)
+    reread = Reread(id=asked, since=now(), estimate=estimate, some=where is not None, missed=missed)
     state.reading = record_of(reread)
-    return signal_id
+    return asked
+
+
+_TABLES = "incremental_snapshot_collections"
+
+
+def _reading(position: Mapping[str, Any], asked: str, table: str, where: str | None) -> dict[str, Any]:
+    """The position of a connector that has a table still to read, after what else it has to read
+    (Debezium's AbstractIncrementalSnapshotContext)."""
+    tables = json.loads(position.get(_TABLES) or "[]")
+    tables.append({f"{_TABLES}_id": table, f"{_TABLES}_additional_condition": where, f"{_TABLES}_surrogate_key": None})
+    return {**position, _TABLES: json.dumps(tables), "incremental_snapshot_correlation_id": asked}
 
 
 def _estimate(catalogue: Catalogue, session: Session, mount: Mapping[str, Any]) -> int | None:

@@ -176,11 +176,15 @@ class Reading:
     def slot(self, name: str) -> Slot | None:
         found = self._rows(
             "select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), s.restart_lsn), 0)::bigint, s.wal_status = 'lost',"
-            " c.total_txns from pg_replication_slots s left join pg_stat_replication_slots c using (slot_name)"
+            " c.total_txns, (select stats_reset from pg_stat_bgwriter)"
+            " from pg_replication_slots s left join pg_stat_replication_slots c using (slot_name)"
             " where s.slot_name = %s",
             (name,),
         )
-        return Slot(retained_bytes=found[0][0], lost=bool(found[0][1]), decoded=found[0][2]) if found else None
+        if not found:
+            return None
+        retained_bytes, lost, decoded, since = found[0]
+        return Slot(retained_bytes=retained_bytes, lost=bool(lost), decoded=decoded, counted_since=since)
 
     def sample(self, table: Table, columns: Sequence[str], rows: int) -> list[dict[str, str | None]]:
         """The first `rows` rows as texts, long ones cut; empty where the table may not be read."""

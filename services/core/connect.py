@@ -6,7 +6,7 @@ The catalogue makes a connector per mount, the bootstrap one for the outboxes; b
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,12 @@ class Connect:
         """Where the connector is in its source, as it was last committed; empty where it has not begun."""
         told = self._ask("GET", f"/connectors/{name}/offsets", missing_is_fine=True) or {"offsets": []}
         return next((dict(one["offset"]) for one in told["offsets"] if one["offset"]), {})
+
+    def move(self, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Let the connector, which is stopped and has begun, go on from where `change` takes its position."""
+        told = self._ask("GET", f"/connectors/{name}/offsets")
+        moved = [one | {"offset": change(dict(one["offset"]))} for one in told["offsets"] if one["offset"]]
+        self._ask("PATCH", f"/connectors/{name}/offsets", json={"offsets": moved})
 
     def statuses(self) -> dict[str, Status]:
         """The connectors there are, and how each is."""

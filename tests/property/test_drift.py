@@ -164,15 +164,17 @@ def test_each_thing_is_found_and_named() -> None:
 counts = st.none() | st.integers(0, 3)
 
 
-@given(counts, counts, counts, counts)
+@given(counts, counts, counts, counts, st.booleans())
 def test_a_log_that_is_another_one_is_noticed(
-    oid: int | None, before: int | None, now: int | None, was: int | None
+    oid: int | None, before: int | None, now: int | None, was: int | None, crashed: bool
 ) -> None:
-    seen = Seen(table=BEFORE, published=True, slot=Slot(retained_bytes=0, decoded=now), publication=oid)
-    log = Log(publication=before, decoded=was)
+    since = datetime(2026, 11, 29, tzinfo=UTC)
+    slot = Slot(retained_bytes=0, decoded=now, counted_since=since)
+    seen = Seen(table=BEFORE, published=True, slot=slot, publication=oid)
+    log = Log(publication=before, decoded=was, counted_since=since - timedelta(days=crashed))
     found = {one.kind for one in compare(TERMS, "s.t", "slot", BEFORE.columns, seen, retained_limit=LIMIT, log=log)}
     assert (Kind.PUBLICATION_REMADE in found) == (oid is not None and before is not None and oid != before)
-    assert (Kind.SLOT_REMADE in found) == (now is not None and was is not None and now < was)
+    assert (Kind.SLOT_REMADE in found) == (now is not None and was is not None and now < was and not crashed)
     assert found <= {Kind.PUBLICATION_REMADE, Kind.SLOT_REMADE}
 
 

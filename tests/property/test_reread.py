@@ -1,4 +1,4 @@
-"""Reading again: whatever a connector tells of this and of other signals, progress only grows and ends once."""
+"""Reading again: whatever a connector tells of this and of other readings, progress only grows and ends once."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ASKED = Reread(id="mine", since=SINCE, estimate=9_000, missed=True)
 CHUNK = 2_048
 
 
-def told(kind: str, signal: str = "mine", **data: str) -> dict[str, object]:
-    return {"id": signal, "aggregate_type": "Incremental Snapshot", "type": kind, "additional_data": data}
+def told(kind: str, asked: str = "mine", **data: str) -> dict[str, object]:
+    return {"id": asked, "aggregate_type": "Incremental Snapshot", "type": kind, "additional_data": data}
 
 
 @given(st.integers(0, 6), st.integers(0, 20_000), st.booleans(), st.data())

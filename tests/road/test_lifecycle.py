@@ -22,7 +22,7 @@ import psutil
 import pytest
 from confluent_kafka import TopicPartition
 
-from cli.demo.grants import GRANTS
+from cli.demo.grants import GRANTS, RESOURCES
 from cli.demo.proof import account, check_log
 from cli.demo.stage import Running, catalogue, open_grants, server_of, settle
 from cli.demo.workload import Workload
@@ -30,6 +30,8 @@ from cli.demo.world import Server, create
 from cli.exchange import Exchange
 from infra.embedded.home import Home, leftovers
 from infra.embedded.supervisor import read_status
+from services.catalog.connector import connector_name
+from services.core.connect import Connect
 from services.core.kafka import read_to_end
 from tests.conftest import Tongshu, exchange_of
 from tests.road.town import eventually
@@ -61,6 +63,12 @@ class Shop:
 
     def parts(self) -> dict[str, dict[str, Any]]:
         return {part["name"]: part for part in self.told()["parts"]}
+
+    def mounts(self) -> dict[str, tuple[str, Any]]:
+        """How each mount is: its connector's state, and what the watch over the mounts says."""
+        connectors = Connect(self.exchange.settings).statuses()
+        told = {code: self.exchange.ask("GET", "catalog", f"/resources/{code}/mount") for code in RESOURCES}
+        return {code: (connectors[connector_name(code)].state, mount) for code, mount in told.items()}
 
     def told(self) -> dict[str, Any]:
         """What the supervisor told last."""
@@ -135,7 +143,7 @@ class Shop:
 
     def require_equal(self) -> None:
         """Every consumer holds what its source says, every record is in a manifest, every manifest is sealed."""
-        assert settle(self.exchange, self.server, self.running, patience_seconds=120) == {}
+        assert settle(self.exchange, self.server, self.running, patience_seconds=120) == {}, self.mounts()
         assert account(self.exchange, self.running) == []
         assert check_log(self.exchange) == []
 
@@ -220,6 +228,8 @@ def test_a_source_s_database_may_be_killed(shop: Shop) -> None:
     shop.kill("sources")
     shop.work(50)
     shop.require_equal()
+    # its counts begin anew, and it is known all the same that nothing was missed
+    assert [mount["reread"] for _, mount in shop.mounts().values()] == [None, None]
 
 
 def test_up_again_after_the_supervisor_was_killed(shop: Shop) -> None:

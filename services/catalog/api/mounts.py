@@ -198,7 +198,7 @@ class ResnapshotForm(Strict):
 
 
 class ResnapshotOut(Strict):
-    """The signal that was sent, and the filter as it was understood."""
+    """Under which id reading again is told of, and the filter as it was understood."""
 
     id: str
     filter: str | None
@@ -388,7 +388,8 @@ def router(catalogue: Catalogue) -> APIRouter:
     def resnapshot_mount(code: str, form: ResnapshotForm, viewer: Provider, request: Request) -> ResnapshotOut:
         """Have rows of the mounted table read again, all or those a filter over key items matches.
 
-        Changes go on flowing meanwhile, and nothing is written to the source. Consumers get the rows as reads.
+        Changes go on flowing once the connector has started again, and nothing is written to the source. Consumers get
+        the rows as reads.
         """
         with catalogue.session() as session, session.begin():
             resource = own(session, viewer, request, code, lock=True)
@@ -405,16 +406,16 @@ def router(catalogue: Catalogue) -> APIRouter:
             wanted = _row_filter(terms, form.filter) if form.filter is not None else None
             try:
                 where = _where(catalogue, session, resource, terms, wanted) if wanted else None
-                signal_id = ask(catalogue, session, resource, state, where, patience_seconds=30)
+                asked = ask(catalogue, session, resource, state, where, patience_seconds=30)
             except SourceUnreachable as error:
                 raise unreachable(error) from error
             except (ConnectRefused, KafkaException) as error:
-                title = Words("The connector does not listen", "连接器无法接收信号")
+                title = Words("The connector is not ready", "连接器未就绪")
                 detail = Words(f"{connector_name(code)}: {error}", f"{connector_name(code)}：{error}")
                 raise Problem(502, "connector-failed", title, detail) from error
-            facts = {"id": signal_id, "rows": "some" if wanted else "all"}
+            facts = {"id": asked, "rows": "some" if wanted else "all"}
             catalogue.publisher.happened(session, "mount_reread", code, resource.department, viewer.name, facts)
-        return ResnapshotOut(id=signal_id, filter=str(wanted) if wanted else None)
+        return ResnapshotOut(id=asked, filter=str(wanted) if wanted else None)
 
     @routes.get("/mounts")
     def list_mounts(

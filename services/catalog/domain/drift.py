@@ -87,12 +87,14 @@ class Finding:
 class Slot:
     """A replication slot: `retained_bytes` of log are kept for it; `lost` says that the server has given some up.
 
-    `decoded` counts the transactions that were decoded for it since it was made; None where the server does not tell.
+    `decoded` counts the transactions that were decoded for it since it was made, or since the server lost its counts
+    (`counted_since`: a crash throws them away); None where the server does not tell.
     """
 
     retained_bytes: int
     lost: bool = False
     decoded: int | None = None
+    counted_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +116,7 @@ class Log:
 
     publication: int | None = None
     decoded: int | None = None
+    counted_since: datetime | None = None
 
 
 Baseline = Mapping[str, Column]
@@ -243,8 +246,7 @@ def _of_log(where: str, slot: str, seen: Seen, limit: int) -> list[Finding]:
 def _remade(slot: str, seen: Seen, log: Log) -> list[Finding]:
     """What is there, but is not what was there before: between the two no change was in the stream.
 
-    A slot is known again by a count that only grows; a server that was reset counts anew, and rows are then read again
-    without need.
+    A slot is known again by a count that only grows, as long as the server has not lost its counts.
     """
     found: list[Finding] = []
     if None not in (seen.publication, log.publication) and seen.publication != log.publication:
@@ -254,8 +256,9 @@ def _remade(slot: str, seen: Seen, log: Log) -> list[Finding]:
             f"发布 {slot} 曾被删除并重建，其间的变更不在变更流中，全部数据将重新读取",
         )
         found.append(Finding(kind=Kind.PUBLICATION_REMADE, object=slot, weight=Weight.WARN, words=words))
-    decoded = seen.slot.decoded if seen.slot else None
-    if decoded is not None and log.decoded is not None and decoded < log.decoded:
+    slot_now = seen.slot or Slot(retained_bytes=0)
+    counts_on = slot_now.counted_since == log.counted_since
+    if counts_on and slot_now.decoded is not None and log.decoded is not None and slot_now.decoded < log.decoded:
         words = Words(
             f"replication slot {slot} was dropped and made again: changes made in between are not in the stream, and "
             "all rows are read again",

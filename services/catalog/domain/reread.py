@@ -24,7 +24,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reread:
-    """Rows that are, or were, read again at the signal `id`, from `since` on.
+    """Rows that are, or were, read again under the id `id`, from `since` on.
 
     `rows` were read so far, in whole chunks until the end; `estimate` is the server's of the whole table, where it has
     one. `some`: only rows that a filter matches. `missed`: because changes were in no stream, deletes among them.

@@ -16,7 +16,6 @@ _KINDS = (
     "catalog",
     "demand",
     "connect",
-    "signal",
     "notification",
     "watch",
 )

@@ -491,7 +491,57 @@ def test_a_connector_that_fails_is_told_by_name_and_leaves_nothing(clerk: Clerk,
         assert code not in {one["resource"] for one in clerk.place.operator.get("/clearances").json()}
 
 
+def test_a_connector_that_the_exchange_stopped_and_forgot_goes_on(clerk: Clerk, town: Town) -> None:
+    """As after a power cut between the stop and the word of it in the database."""
+    table = town.table({"id": "text"}, rows=[("1",)])
+    reader = town.reader(town.live_grant(table, ["id"]))
+    Connect(clerk.place.exchange.settings).stop(f"mount.{table.code}")
+    eventually(lambda: connector_state(clerk, table.code), lambda state: state == "STOPPED", "the stop")
+    table.run("insert into {t} values ('2')")
+    reader.await_state({"1": {"id": "1"}, "2": {"id": "2"}}, 60)
+    assert status(clerk, table.code)["reread"] is None
+    reader.close()
+
+
 # -- reading rows again ----------------------------------------------------------------------------------------------
+
+
+def test_rows_that_change_while_they_are_read_again_end_as_they_are(clerk: Clerk, town: Town) -> None:
+    table = town.table({"id": "text", "name": "text"})
+    table.run("insert into {t} select lpad(n::text, 4, '0'), '0' from generate_series(1, 1000) n")
+    # wide, so that taking them in takes a while, too
+    table.run(
+        "alter table {t} " + ", ".join(f"add n{n} numeric(38,10) default 12345678901234.56789" for n in range(200))
+    )
+    # whoever reads all rows needs seconds
+    table.run("create policy slow on {t} using (pg_sleep(0.002) is not null)")
+    table.run("alter table {t} enable row level security, force row level security")
+    reader = town.reader(town.live_grant(table, ["id", "name"]))
+    reader.await_records(1000, 60)
+    with town.server.connect_admin(OWNER.database) as admin:
+
+        def is_read() -> bool:
+            active = (
+                "select count(*) from pg_stat_activity where state = 'active' and query ~ %s and query ~ 'ORDER BY'"
+            )
+            return admin.execute(active, (f'FROM.*"{table.code}"',)).fetchone() != (0,)
+
+        clerk.api.must(clerk.api.post(f"/resources/{table.code}/mount/resnapshot", {}), 202)
+        eventually(is_read, lambda read: read, "the reading")
+        for n in range(1, 1000, 25):
+            admin.execute(f"update {table.name} set name = '1' where id = '{n:04}'".encode())
+            admin.execute(f"delete from {table.name} where id = '{n + 1:04}'".encode())
+        assert is_read(), "the changes came too late to show anything"
+        rows = admin.execute(f"select id, name from {table.name}".encode()).fetchall()
+    eventually(lambda: status(clerk, table.code)["reread"]["state"], lambda told: told == "done", "its end", 60)
+
+    def reads() -> int:
+        reader.poll()
+        return sum(one.op == "r" for one in reader.records)
+
+    eventually(reads, lambda count: count > 900, "all the rows")
+    reader.await_state({key: {"id": key, "name": name} for key, name in rows}, 30)
+    reader.close()
 
 
 def test_some_rows_are_read_again_by_their_keys(clerk: Clerk, town: Town) -> None:
