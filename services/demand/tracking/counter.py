@@ -32,6 +32,8 @@ log = structlog.get_logger()
 GROUP = "demand.tracking"
 _DELIVERIES, _ACCESS, _EVENTS = "sync.deliveries", "sync.access", "demand.events"
 _BATCH = 1_000
+_GATHERED_SECONDS = 0.25
+"""A busy exchange has hundreds of manifests a second, and each step costs the database as much as one of a thousand."""
 
 Partition = tuple[str, int]
 
@@ -67,11 +69,8 @@ class Counter:
             source.close()
 
     def _step(self, source: Consumer) -> None:
-        first = source.poll(0.2)
-        if first is None:
-            return
         batch = []
-        for message in (first, *source.consume(_BATCH - 1, 0)):
+        for message in source.consume(_BATCH, _GATHERED_SECONDS):
             error = message.error()
             if error is None:
                 batch.append(message)
