@@ -232,6 +232,8 @@ class DriftWatch(threading.Thread):
         if condition is Condition.STOPPED:
             self._stop(resource, state, kinds)
             return
+        # stopped by somebody who died before that was written down
+        is_forgotten = rests and not state.stopped
         if kinds & _MISSED:
             state.reread, state.reconcile = True, False
         if Kind.CONNECTOR_GONE in kinds:
@@ -256,14 +258,13 @@ class DriftWatch(threading.Thread):
             state.reading = record_of(reread)
             state.reconcile = reread.missed and reread.state is State.DONE
             state.reread = reread.missed and reread.state is State.FAILED
-        elif rests:
-            # we had stopped it, and died before that was written down
-            connect.resume(name)
-            log.info("connector resumed", resource=resource.code)
         if state.reconcile and not state.stopped:
             # the next look finds it written down that the exchange has stopped it, and why, whoever looks
             connect.stop(name)
             state.stopped = True
+        elif is_forgotten:
+            connect.resume(name)
+            log.info("connector resumed", resource=resource.code)
 
     def _stop(self, resource: store.Resource, state: store.MountState, kinds: set[Kind]) -> None:
         state.reconcile = False

@@ -36,13 +36,15 @@ T = TypeVar("T")
 
 def eventually(look: Callable[[], T], fits: Callable[[T], bool], what: str, seconds: float = PATIENCE_SECONDS) -> T:
     """What `look` gives as soon as it fits; fails with the last that was seen."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.02
     while True:
         seen = look()
         if fits(seen):
             return seen
         assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s; last seen: {seen!r}"
-        time.sleep(0.02)
+        time.sleep(pause)
+        # what takes long is not made faster by asking it all the time
+        pause = min(pause * 1.2, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
