@@ -14,7 +14,8 @@ import statistics
 import struct
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -55,8 +56,10 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
     _served(exchange, grants)
     report.add("backlog", records, "changes")
     _drain(exchange, source.changes(records // 5))
-    one, copied = [], []
+    one, unsealed, copied = [], [], []
     for _ in range(_ROUNDS):
+        with _resting(exchange, "audit"):
+            unsealed.append(_drain(exchange, source.changes(records)))
         changes = source.changes(records)
         before = _end(exchange, grants[0]["topic"])
         one.append(_drain(exchange, changes))
@@ -71,6 +74,10 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
     report.add("copy loop: by the clock", records / copy_seconds, "records/s")
     report.add("copy loop: CPU a record", copy_cpu / records * 1e6, "µs")
     report.compare("relay_over_copy", records / cpu, records / copy_cpu)
+    unsealed_cpu, unsealed_seconds = _medians(unsealed)
+    report.add("relay, 1 grant, nothing sealed meanwhile: by the clock", records / unsealed_seconds, "records/s")
+    report.add("relay, 1 grant, nothing sealed meanwhile: CPU a record", unsealed_cpu / records * 1e6, "µs")
+    report.compare("sealed_over_unsealed", cpu / records, unsealed_cpu / records)
     for name, short, peer in PEERS:
         with peer(exchange, _told(exchange, grants[0], changes)) as running:
             peer_cpu, peer_seconds = _round_by_round(exchange, running, changes, seen)
@@ -166,6 +173,17 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
     _produce(producer, _CHANGE_TOPIC, changes)
     _drained(exchange)
     return _cpu(process) - before, time.monotonic() - begun
+
+
+@contextmanager
+def _resting(exchange: Exchange, part: str) -> Iterator[None]:
+    """A part does nothing for a moment, shorter than the supervisor waits for its answers."""
+    process = psutil.Process(process_of(exchange, part))
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
@@ -339,7 +357,7 @@ def _outputs(exchange: Exchange, running: Running, places: dict[str, int], count
                 first.append(bytes(message.value() or b""))
         if time.monotonic() > until:
             running.require_well()
-            raise AssertionError(f"the peer does not write what is left: {left}")
+            raise AssertionError(f"the peer does not write what is left: {left}; {running.said()}")
     reader.close()
     return first
 

@@ -36,6 +36,8 @@ class Running:
     """Whether it hands on what it reads, and does not project it."""
     require_well: Callable[[], None]
     """Raises AssertionError when it is not at work any more."""
+    said: Callable[[], str] = str
+    """What it has said of itself last."""
 
 
 Peer = Callable[[Exchange, Mapping[str, Any]], AbstractContextManager[Running]]
@@ -173,12 +175,15 @@ def _application(command: Callable[[Exchange, Mapping[str, Any], Path], list[str
                     env={**os.environ, "PYTHONPATH": str(ROOT)},
                 )  # fmt: skip
 
+            def said() -> str:
+                return log.read_text()[-3_000:]
+
             def require_well() -> None:
                 if process.poll() is not None:
-                    raise AssertionError(f"the peer ended: {log.read_text()[-3_000:]}")
+                    raise AssertionError(f"the peer ended: {said()}")
 
             try:
-                yield Running(process.pid, changes, [share], False, require_well)
+                yield Running(process.pid, changes, [share], False, require_well, said)
             finally:
                 process.terminate()
                 try:
