@@ -347,7 +347,9 @@ def _outputs(exchange: Exchange, running: Running, places: dict[str, int], count
     reader.assign([TopicPartition(topic, 0, place) for topic, place in places.items()])
     left, first = dict.fromkeys(running.outputs, count), []
     while any(left.values()):
-        for message in reader.consume(10_000, 0.05):
+        if not (messages := reader.consume(10_000, 0.05)):
+            running.require_well()
+        for message in messages:
             if message.error() is not None:
                 raise KafkaException(message.error())
             topic = str(message.topic())
@@ -356,7 +358,6 @@ def _outputs(exchange: Exchange, running: Running, places: dict[str, int], count
             if topic == running.outputs[0]:
                 first.append(bytes(message.value() or b""))
         if time.monotonic() > until:
-            running.require_well()
             raise AssertionError(f"the peer does not write what is left: {left}; {running.said()}")
     reader.close()
     return first

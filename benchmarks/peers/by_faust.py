@@ -37,7 +37,7 @@ def main() -> None:
             for key, value in project(change):
                 await share.send(key=key, value=value)
 
-    sys.argv = ["faust", "worker", "--loglevel=warning"]
+    sys.argv = ["faust", "worker", "--loglevel=warn"]
     app.main()
 
 
