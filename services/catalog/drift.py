@@ -188,11 +188,11 @@ class DriftWatch(threading.Thread):
             condition = drift.condition_of(found)
             kinds = {one.kind for one in found}
             try:
-                if isinstance(seen, Seen):
-                    rests = connectors is not None and _rests(mount.resource, connectors)
-                    self._steer(session, resource, state, condition, kinds, rests=rests)
-                elif condition is Condition.STOPPED:
+                if condition is Condition.STOPPED:
                     self._stop(resource, state, kinds)
+                elif isinstance(seen, Seen):
+                    rests = connectors is not None and _rests(mount.resource, connectors)
+                    self._steer(session, resource, state, kinds, rests=rests)
             except (ConnectRefused, KafkaException, RegistryUnavailable, SourceUnreachable) as refused:
                 # what was found is kept and told all the same; the next look tries again
                 log.warning("a mount's connector cannot be steered just now", mount=mount.resource, reason=str(refused))
@@ -210,8 +210,8 @@ class DriftWatch(threading.Thread):
         found = drift.compare(
             terms, mount.where, slot_name(mount.resource), baseline, seen, retained_limit=limit, log=log
         )  # fmt: skip
-        state.publication = seen.publication
-        state.decoded, state.counted_since = (seen.slot.decoded, seen.slot.counted_since) if seen.slot else (None, None)
+        left = seen.log
+        state.publication, state.decoded, state.counted_since = left.publication, left.decoded, left.counted_since
         return found
 
     def _steer(
@@ -219,25 +219,21 @@ class DriftWatch(threading.Thread):
         session: Session,
         resource: store.Resource,
         state: store.MountState,
-        condition: Condition,
         kinds: set[Kind],
         *,
         rests: bool,
     ) -> None:
-        """Stop what must not flow, let flow again what may, and make again what is only missing.
+        """Let flow again what may, and make again what is only missing.
 
         `rests`: the connector was stopped when it was looked at.
         """
         connect, name = self._catalogue.connect, connector_name(resource.code)
-        if condition is Condition.STOPPED:
-            self._stop(resource, state, kinds)
-            return
         # stopped by somebody who died before that was written down
         is_forgotten = rests and not state.stopped
         if kinds & _MISSED:
             state.reread, state.reconcile = True, False
         if Kind.CONNECTOR_GONE in kinds:
-            connect.put(name, config_of(self._catalogue, session, resource, tells=state.tells))
+            connect.put(name, config_of(self._catalogue, session, resource, tells=state.reading is not None))
             state.stopped = False
         elif state.stopped and state.reconcile:
             self._reconcile(session, resource, state)
@@ -267,6 +263,7 @@ class DriftWatch(threading.Thread):
             log.info("connector resumed", resource=resource.code)
 
     def _stop(self, resource: store.Resource, state: store.MountState, kinds: set[Kind]) -> None:
+        """Stop what must not flow."""
         state.reconcile = False
         if not state.stopped and Kind.CONNECTOR_GONE not in kinds:
             self._catalogue.connect.stop(connector_name(resource.code))
@@ -327,8 +324,8 @@ def take_baseline(state: store.MountState, version: int, table: Table) -> None:
 def first_state(resource: str, version: int, table: Table | None) -> store.MountState:
     """How a mount is that has just been made on `table`, or was made before such states were kept (None)."""
     state = store.MountState(
-        resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, tells=False,
-        reread=False, reconcile=False,
+        resource=resource, condition=Condition.OK.value, findings=[], version=0, stopped=False, reread=False,
+        reconcile=False,
     )  # fmt: skip
     if table is not None:
         take_baseline(state, version, table)

@@ -70,10 +70,9 @@ def ask(
     try:
         connect.stop(name)
         connect.wait_until_stopped(name, patience_seconds)
-        if not state.tells or state.reading is None:
+        if state.reading is None:
             catalogue.make_topic(notification_topic(resource.code))
             connect.put(name, config_of(catalogue, session, resource, tells=True))
-            state.tells = True
         connect.move(name, lambda position: _reading(position, asked, table, where))
     finally:
         connect.resume(name)

@@ -310,10 +310,9 @@ class MountState(Base):
     """How the mount of a resource is; `columns` are the source's as they were when `version` was published or mounted.
 
     `findings` are records of `domain/drift.py`; `stopped` says that the exchange itself has stopped the connector,
-    `tells` that the connector tells how far it is with reading again, `reread` that rows were missed and are to be read
-    again.
-    `reading` is a record of `domain/reread.py`: the last that was asked for; `reconcile` says that rows which are gone
-    are to be found and deleted while the connector is stopped.
+    `reread` that rows were missed and are to be read again. `reading` is a record of `domain/reread.py`: the last that
+    was asked for, since when the connector tells how far it is with that; `reconcile` says that rows which are gone are
+    to be found and deleted while the connector is stopped.
     `publication` (its oid), `decoded` (transactions, of the slot) and `counted_since` are those of the last look.
     """
 
@@ -324,7 +323,6 @@ class MountState(Base):
     columns: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     version: Mapped[int] = mapped_column(Integer, default=0)
     stopped: Mapped[bool] = mapped_column(Boolean, default=False)
-    tells: Mapped[bool] = mapped_column(Boolean, default=False)
     reread: Mapped[bool] = mapped_column(Boolean, default=False)
     reading: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     reconcile: Mapped[bool] = mapped_column(Boolean, default=False)

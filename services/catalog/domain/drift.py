@@ -109,6 +109,13 @@ class Seen:
     slot: Slot | None
     publication: int | None = None
 
+    @property
+    def log(self) -> Log:
+        """By what the next look knows publication and slot again."""
+        if self.slot is None:
+            return Log(publication=self.publication)
+        return Log(publication=self.publication, decoded=self.slot.decoded, counted_since=self.slot.counted_since)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Log:
@@ -256,9 +263,8 @@ def _remade(slot: str, seen: Seen, log: Log) -> list[Finding]:
             f"发布 {slot} 曾被删除并重建，其间的变更不在变更流中，全部数据将重新读取",
         )
         found.append(Finding(kind=Kind.PUBLICATION_REMADE, object=slot, weight=Weight.WARN, words=words))
-    slot_now = seen.slot or Slot(retained_bytes=0)
-    counts_on = slot_now.counted_since == log.counted_since
-    if counts_on and slot_now.decoded is not None and log.decoded is not None and slot_now.decoded < log.decoded:
+    decoded, counts_on = seen.log.decoded, seen.log.counted_since == log.counted_since
+    if counts_on and decoded is not None and log.decoded is not None and decoded < log.decoded:
         words = Words(
             f"replication slot {slot} was dropped and made again: changes made in between are not in the stream, and "
             "all rows are read again",

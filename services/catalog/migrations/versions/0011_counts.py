@@ -9,9 +9,11 @@ down_revision = "0010"
 
 def upgrade() -> None:
     op.add_column("mount_states", sa.Column("counted_since", sa.DateTime(timezone=True)), schema="catalog")
-    op.alter_column("mount_states", "signals", new_column_name="tells", schema="catalog")
+    op.drop_column("mount_states", "signals", schema="catalog")
 
 
 def downgrade() -> None:
-    op.alter_column("mount_states", "tells", new_column_name="signals", schema="catalog")
+    signals = sa.Column("signals", sa.Boolean, nullable=False, server_default=sa.false())
+    op.add_column("mount_states", signals, schema="catalog")
+    op.alter_column("mount_states", "signals", server_default=None, schema="catalog")
     op.drop_column("mount_states", "counted_since", schema="catalog")

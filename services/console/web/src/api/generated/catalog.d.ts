@@ -752,7 +752,8 @@ export interface paths {
          * Resnapshot Mount
          * @description Have rows of the mounted table read again, all or those a filter over key items matches.
          *
-         *     Changes go on flowing meanwhile, and nothing is written to the source. Consumers get the rows as reads.
+         *     Changes go on flowing once the connector has started again, and nothing is written to the source. Consumers get
+         *     the rows as reads.
          */
         post: operations["resnapshot_mount_api_catalog_v1_resources__code__mount_resnapshot_post"];
         delete?: never;
@@ -2742,7 +2743,7 @@ export interface components {
         };
         /**
          * ResnapshotOut
-         * @description The signal that was sent, and the filter as it was understood.
+         * @description Under which id reading again is told of, and the filter as it was understood.
          */
         ResnapshotOut: {
             /** Id */
