@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from infra.embedded.toolchain import locate, tools_folder
 
 _COMPLETE = ".complete"
 _STREAMS = Path(__file__).with_name("Streams.java")
-_QUIX = "quixstreams==3.28.1"
+_QUIX = ["quixstreams==3.28.1", "fastavro==1.13.1"]
+# what it reads is compressed by lz4, which its driver does not bring
+_FAUST = ["faust-streaming==0.15.3", "aiokafka[lz4]==0.14.0", "click<8.2", "fastavro==1.13.1"]
 # Jackson finds its modules by itself, and would find the worker's: there may be only one of it
 _PROVIDED = [
     "com.fasterxml.jackson.core",
@@ -72,15 +75,24 @@ def streams() -> str:
 
 def quix() -> Path:
     """The Python of an environment of its own in which quixstreams is."""
-    folder = tools_folder() / "peers" / "quix"
-    python = folder / "bin" / "python"
-    if not (folder / _COMPLETE).exists():
+    return _environment("quix", _QUIX)
+
+
+def faust() -> Path:
+    """The Python of an environment of its own in which faust is, with what it reads our topics by."""
+    return _environment("faust", _FAUST)
+
+
+def _environment(name: str, wishes: Sequence[str]) -> Path:
+    folder = tools_folder() / "peers" / name
+    python, complete = folder / "bin" / "python", folder / _COMPLETE
+    if not complete.exists() or complete.read_text() != repr(wishes):
         uv = shutil.which("uv") or str(tools_folder() / "uv" / "bin" / "uv")
         environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
         subprocess.run([uv, "venv", "--quiet", "--clear", str(folder)], check=True, env=environment)
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), _QUIX, "fastavro>=1.13"]
+        install = [uv, "pip", "install", "--quiet", "--python", str(python), *wishes]
         subprocess.run(install, check=True, env=environment)
-        (folder / _COMPLETE).touch()
+        complete.write_text(repr(wishes))
     return python
 
 

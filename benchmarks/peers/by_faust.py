@@ -1,4 +1,4 @@
-"""The projection as a faust application: `python -m benchmarks.peers.by_faust FILE`."""
+"""The projection as a faust application: `python by_faust.py FILE`, in an environment of its own."""
 
 from __future__ import annotations
 

@@ -9,9 +9,7 @@ from quixstreams import Application
 from quixstreams.kafka.configuration import ConnectionConfig
 from quixstreams.models.serializers import Serializer
 
-sys.path[0:0] = [sys.argv[2]]
-
-from benchmarks.peers.by_hand import ByHand, told  # noqa: E402
+from benchmarks.peers.by_hand import ByHand, told
 
 
 class _Second(Serializer):  # type: ignore[misc]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -145,12 +144,15 @@ def _streams(exchange: Exchange, told: Mapping[str, Any], folder: Path) -> list[
 
 
 def _faust(exchange: Exchange, told: Mapping[str, Any], folder: Path) -> list[str]:
-    return [sys.executable, "-m", "benchmarks.peers.by_faust", _spec(told, folder)]
+    return _python(bringing.faust(), "by_faust.py", told, folder)
 
 
 def _quix(exchange: Exchange, told: Mapping[str, Any], folder: Path) -> list[str]:
-    program = Path(__file__).with_name("by_quix.py")
-    return [str(bringing.quix()), str(program), _spec(told, folder), str(ROOT)]
+    return _python(bringing.quix(), "by_quix.py", told, folder)
+
+
+def _python(python: Path, program: str, told: Mapping[str, Any], folder: Path) -> list[str]:
+    return [str(python), str(Path(__file__).with_name(program)), _spec(told, folder)]
 
 
 def _spec(told: Mapping[str, Any], folder: Path) -> str:
