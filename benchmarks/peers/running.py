@@ -101,6 +101,8 @@ def connectors(exchange: Exchange, server: Server, count: int) -> Iterator[Runni
                 "topic.prefix": name,
                 "table.include.list": f"{schema}.{table}",
                 "snapshot.mode": "no_data",
+                # the exchange's heartbeats in the log, which each would tell on a topic of its own
+                "message.prefix.exclude.list": ".*",
                 "poll.interval.ms": "50",
                 "max.batch.size": "4096",
                 "max.queue.size": "16384",

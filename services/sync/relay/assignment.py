@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from typing import cast
 
 import structlog
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -98,20 +100,11 @@ class Assignment:
             return None if self._has_more else []
         messages = (first, *self._source.consume(LIVE_BATCH - 1, 0))
         self.messages = messages if telemetry.is_exporting() else ()
-        for message in messages:
-            error = message.error()
-            if error is None:
-                where, offset = (str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0)
-                stretch = taken.get(where) or taken.setdefault(
-                    where, self._standing.stretch(where, live.get(where, -1))
-                )
-                # one that has been given to us is read from what its last owner had committed when it was read first
-                if where in live and offset >= stretch.end:
-                    stretch.append(offset, message)
-            elif error.code() in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
-                continue
-            else:
-                raise KafkaException(error)
+        for where, run in _by_partition(messages):
+            stretch = taken.get(where) or taken.setdefault(where, self._standing.stretch(where, live.get(where, -1)))
+            # one that has been given to us is read from what its last owner had committed when it was read first
+            if where in live and (new := [one for one in run if cast(int, one.offset()) >= stretch.end]):
+                stretch.extend(new)
         if self._has_more:
             for where in taken.keys() & live.keys():
                 self._source.seek(TopicPartition(*where, live[where]))
@@ -172,3 +165,20 @@ class Assignment:
     def _note_member(self, source: Consumer) -> None:
         """Who we are is asked before what we own may change: from then on, a successor may write in our place."""
         self._standing.member = source.consumer_group_metadata()
+
+
+def _by_partition(messages: Sequence[Message]) -> Iterator[tuple[Partition, Sequence[Message]]]:
+    """Messages by partition, each in its order. Raises KafkaException where one is an error that matters.
+
+    Nothing is asked of each message that can be asked of all of them in one go: they come by the ten thousand a second.
+    """
+    if errors := list(filter(None, map(Message.error, messages))):
+        for error in errors:
+            if error.code() not in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
+                raise KafkaException(error)
+        messages = [message for message in messages if message.error() is None]
+    begun = 0
+    for where, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
+        end = begun + sum(1 for _ in run)
+        yield cast(Partition, where), messages[begun:end]
+        begun = end

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import compress
+from typing import Any, cast
 
 from confluent_kafka import Message
 
@@ -28,14 +29,20 @@ class Stretch:
     offsets: list[int] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
 
-    def append(self, offset: int, message: Message) -> None:
-        """One message; a tombstone follows a delete, which has made its own, and is only read past."""
-        self.end = offset + 1
-        if (value := message.value()) is not None:
-            self.offsets.append(offset)
-            self.values.append(value)
-            if self.keys is not None:
-                self.keys.append(message.key())
+    def extend(self, messages: Sequence[Message]) -> None:
+        """Messages, in their order; a tombstone follows a delete, which has made its own, and is only read past."""
+        offsets = list(map(Message.offset, messages))
+        values = list(map(Message.value, messages))
+        keys = list(map(Message.key, messages)) if self.keys is not None else []
+        self.end = cast(int, offsets[-1]) + 1
+        if None in values:
+            sound = [value is not None for value in values]
+            offsets, values = list(compress(offsets, sound)), list(compress(values, sound))
+            keys = list(compress(keys, sound))
+        self.offsets += cast(list[int], offsets)
+        self.values += cast(list[bytes], values)
+        if self.keys is not None:
+            self.keys += keys
 
     def place(self, number: int) -> Place:
         """Where change `number` stands."""

@@ -56,7 +56,7 @@ class Lanes:
                         one.cursor = end
                 break
             if error is None:
-                slice_.append(offset, message)
+                slice_.extend([message])
                 self._offset = offset + 1
         return (slice_ if slice_.end else None), together
 
