@@ -40,9 +40,11 @@ _HEADER = struct.Struct(">bI")
 _MASTER = bytes(32)
 _MOST_BYTES = 1_000_000
 _ROUNDS = 5
+_OWN_ROUNDS = 9
+_CALM_SECONDS = 3.0
 _WARM_UP_SECONDS = 30.0
 _PATIENCE_SECONDS = 300.0
-_CHANGE_TOPIC = "cdc.public_security.population.person"
+CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
 def relay(report: Report, exchange: Exchange, records: int) -> None:
@@ -52,16 +54,16 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
     catalogue(exchange, server)
     request = dict(GRANTS[0].request)
     grants = [exchange.ask("POST", "demand", "/grants", request)]
-    source = _Source(exchange)
-    _served(exchange, grants)
+    source = Source(exchange)
+    served(exchange, grants)
     report.add("backlog", records, "changes")
     _drain(exchange, source.changes(records // 5))
     one, unsealed, copied = [], [], []
-    for _ in range(_ROUNDS):
+    for _ in range(_OWN_ROUNDS):
         with _resting(exchange, "audit"):
             unsealed.append(_drain(exchange, source.changes(records)))
         changes = source.changes(records)
-        before = _end(exchange, grants[0]["topic"])
+        before = end_of(exchange, grants[0]["topic"])
         one.append(_drain(exchange, changes))
         copied.append(_copied(exchange, records))
     seen = _seen(exchange, grants[0], changes)
@@ -85,8 +87,8 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
         report.add(f"{name}: CPU a record", peer_cpu / records * 1e6, "µs")
         report.compare(f"relay_over_{short}", records / cpu, records / peer_cpu)
     grants += [exchange.ask("POST", "demand", "/grants", request) for _ in range(7)]
-    _served(exchange, grants)
-    cpu_8, seconds_8 = _medians([_drain(exchange, source.changes(records)) for _ in range(_ROUNDS)])
+    served(exchange, grants)
+    cpu_8, seconds_8 = _medians([_drain(exchange, source.changes(records)) for _ in range(_OWN_ROUNDS)])
     report.add("relay, 8 grants: by the clock", 8 * records / seconds_8, "deliveries/s")
     report.add("relay, 8 grants: CPU a delivery", cpu_8 / records / 8 * 1e6, "µs")
     report.compare("fanout_cpu_8_over_1", cpu_8 / records / 8, cpu / records)
@@ -109,10 +111,10 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
         for turn in range(1 + _ROUNDS):
             parts = [psutil.Process(process_of(exchange, part)) for part in ("connect", "sync")]
             ours, theirs = [_cpu(part) for part in parts], _cpu(psutil.Process(running.pid))
-            ends = {topic: _end(exchange, topic) for topic in running.outputs}
+            ends = {topic: end_of(exchange, topic) for topic in running.outputs}
             changed = source.execute(update.encode(), (turn,)).rowcount
             _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
-            _drained(exchange)
+            drained(exchange)
             spent = [_cpu(part) - before for part, before in zip(parts, ours, strict=True)]
             # the first goes to the compilers of all sides
             if turn:
@@ -126,7 +128,7 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
 
 def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
-    while any(_end(exchange, topic) < end for topic, end in ends.items()):
+    while any(end_of(exchange, topic) < end for topic, end in ends.items()):
         if time.monotonic() > until:
             running.require_well()
             raise AssertionError("the connectors do not write all changes")
@@ -136,13 +138,14 @@ def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -
 # -- relay -------------------------------------------------------------------------------------------------------------
 
 
-class _Source:
+class Source:
     """Writes changes as the connector of the sample population does, as fast as a producer can."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange, self._written = exchange, 0
+    def __init__(self, exchange: Exchange, first: int = 2**50) -> None:
+        """`first` is the position in the source's log from which changes are told."""
+        self._exchange, self._first, self._written = exchange, first, 0
         reader = exchange.consumer(group_id=f"bench-{uuid.uuid4()}", isolation_level="read_uncommitted")
-        reader.assign([TopicPartition(_CHANGE_TOPIC, 0, 0)])
+        reader.assign([TopicPartition(CHANGE_TOPIC, 0, 0)])
         message = reader.poll(30)
         reader.close()
         if message is None or message.value() is None:
@@ -155,7 +158,7 @@ class _Source:
         made = []
         for number in range(count):
             self._written += 1
-            place, key = 2**50 + self._written, f"3206121990{number:08d}"
+            place, key = self._first + self._written, f"3206121990{number:08d}"
             envelope["op"], envelope["before"] = "c", None
             envelope["after"] |= {"id_number": key, "region": "320612"}
             envelope["source"] |= {
@@ -169,9 +172,11 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
     """Put `changes` before the relay; its seconds of CPU, and by the clock, until all are delivered and committed."""
     process = psutil.Process(process_of(exchange, "sync"))
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
+    # what others in the exchange have to do with the round before is no load of this one, as it is none of a peer's
+    time.sleep(_CALM_SECONDS)
     before, begun = _cpu(process), time.monotonic()
-    _produce(producer, _CHANGE_TOPIC, changes)
-    _drained(exchange)
+    put(producer, CHANGE_TOPIC, changes)
+    drained(exchange)
     return _cpu(process) - before, time.monotonic() - begun
 
 
@@ -186,7 +191,7 @@ def _resting(exchange: Exchange, part: str) -> Iterator[None]:
         process.resume()
 
 
-def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
+def put(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
     for start in range(0, len(changes), 10_000):
         some: list[Any] = [{"key": key, "value": value} for key, value in changes[start : start + 10_000]]
         # into one partition, so that one reader can copy the same and find deliveries in the order of the changes
@@ -196,12 +201,12 @@ def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, byte
     producer.flush()
 
 
-def _drained(exchange: Exchange) -> None:
+def drained(exchange: Exchange) -> None:
     """Wait until the relay has committed all changes that there are."""
     reader, admin = exchange.consumer(group_id="bench", isolation_level="read_uncommitted"), exchange.admin()
     places = [
-        TopicPartition(_CHANGE_TOPIC, number)
-        for number in reader.list_topics(_CHANGE_TOPIC, 30).topics[_CHANGE_TOPIC].partitions
+        TopicPartition(CHANGE_TOPIC, number)
+        for number in reader.list_topics(CHANGE_TOPIC, 30).topics[CHANGE_TOPIC].partitions
     ]
     ends = {one.partition: reader.get_watermark_offsets(one, 30)[1] for one in places}
     reader.close()
@@ -217,7 +222,7 @@ def _copied(exchange: Exchange, records: int) -> tuple[float, float]:
     """The same for the loop that copies the last `records` changes; in a process of its own, as the relay is."""
     topic = f"bench.copy.{uuid.uuid4().hex[:8]}"
     ensure_topics(exchange.admin(), [Topic(topic)], 1)
-    end = _end(exchange, _CHANGE_TOPIC)
+    end = end_of(exchange, CHANGE_TOPIC)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     config = client_config(exchange.settings, "admin")
@@ -237,7 +242,7 @@ def _copy(config: dict[str, Any], topic: str, start: int, end: int, parent: Conn
          "queue.buffering.max.messages": 1_000_000}
     )  # fmt: skip
     producer.init_transactions()
-    consumer.assign([TopicPartition(_CHANGE_TOPIC, 0, start)])
+    consumer.assign([TopicPartition(CHANGE_TOPIC, 0, start)])
     position = start
     before, begun = time.process_time(), time.monotonic()
     while position < end:
@@ -250,14 +255,14 @@ def _copy(config: dict[str, Any], topic: str, start: int, end: int, parent: Conn
                 raise KafkaException(message.error())
             producer.produce(topic, message.value(), message.key())
         position = int(messages[-1].offset() or 0) + 1
-        offsets = [TopicPartition(_CHANGE_TOPIC, 0, position)]
+        offsets = [TopicPartition(CHANGE_TOPIC, 0, position)]
         producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
         producer.commit_transaction()
     parent.send((time.process_time() - before, time.monotonic() - begun))
     consumer.close()
 
 
-def _served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
+def served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
     """Wait until all of `grants` are on the live stream."""
     for grant in grants:
         while True:
@@ -320,7 +325,7 @@ def _round_by_round(
 
     def put_through() -> tuple[list[bytes], tuple[float, float]]:
         before, begun = _cpu(process), time.monotonic()
-        _produce(producer, running.input, changes)
+        put(producer, running.input, changes)
         values = _outputs(exchange, running, places, len(changes))
         return values, (_cpu(process) - before, time.monotonic() - begun)
 
@@ -388,7 +393,7 @@ def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:
     return Codec(exchange.registry, topic).decode(value or b"")
 
 
-def _end(exchange: Exchange, topic: str) -> int:
+def end_of(exchange: Exchange, topic: str) -> int:
     reader = exchange.consumer(group_id="bench", isolation_level="read_uncommitted")
     try:
         return int(reader.get_watermark_offsets(TopicPartition(topic, 0), 30)[1])

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from services.core import identity, telemetry
 from services.core.avro import Registry
-from services.core.http import application
+from services.core.http import application, spare_the_loaded
 from services.core.settings import settings
 from services.sync.rows.access import Access
 from services.sync.rows.api import OPERATIONS, PATH
@@ -100,6 +100,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     access.start()
+    spare_the_loaded()
     with ThreadPoolExecutor(1, "filling") as pool:
         filling = pool.submit(fill)
         uvloop.run(serve(Front(rows, app), wire, stop, here.http_host, here.http_port))
