@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { inOrder, matches } from './components/order'
 import { ago, csv, due, duration, percent, placeDay } from './format'
-import { wordsOf } from './i18n'
+import { zh } from './i18n/zh'
 import { periodBefore, periodsOf } from './pages/assessment/periods'
-
-const zh = wordsOf('zh-CN')
 
 describe('times', () => {
   const now = Date.parse('2026-11-25T10:00:00Z')

@@ -1,13 +1,11 @@
 /** Who is signed in, in which language and light; what all pages stand on. */
 import { App as Ant, ConfigProvider } from 'antd'
-import enUS from 'antd/locale/en_US'
-import zhCN from 'antd/locale/zh_CN'
 import { createContext, useCallback, useContext, useEffect, useLayoutEffect, useMemo, useState, type ReactNode } from 'react'
 import { ask, standing } from './api/client'
 import { forget, useAll } from './api/asking'
 import { CATALOG, CONSOLE, type Department, type Me, type Role, type Session, type SignedIn } from './api/types'
 import { listen, useLive } from './api/live'
-import { LanguageContext, useLanguage, type Language } from './i18n'
+import { bring, LanguageContext, libraryWords, useLanguage, type Language } from './i18n'
 import { themeOf, type Mode } from './theme'
 
 interface Held {
@@ -16,7 +14,8 @@ interface Held {
   mode: Mode
   take: (session: Session) => void
   signOut: () => Promise<void>
-  speak: (language: Language) => void
+  /** Rejects where the texts of that language cannot be had. */
+  speak: (language: Language) => Promise<void>
   setMode: (mode: Mode) => void
   again: () => void
 }
@@ -46,6 +45,10 @@ function remembered<T extends string>(name: string, values: readonly T[], otherw
   return kept && values.includes(kept) ? kept : otherwise
 }
 
+export function rememberedLanguage(): Language {
+  return remembered('language', ['zh-CN', 'en'], 'zh-CN')
+}
+
 function preferred(): Mode {
   return matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'
 }
@@ -56,7 +59,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [session, setSession] = useState<Session | null>(null)
   const [failed, setFailed] = useState(false)
   const [turn, setTurn] = useState(0)
-  const [language, setLanguage] = useState<Language>(() => remembered('language', ['zh-CN', 'en'], 'zh-CN'))
+  const [language, setLanguage] = useState<Language>(rememberedLanguage)
   const [mode, setModeState] = useState<Mode>(() => remembered('mode', ['light', 'dark'], preferred()))
   standing.language = language
 
@@ -102,7 +105,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         forget()
         setTurn((one) => one + 1)
       },
-      speak: (next) => {
+      speak: async (next) => {
+        await bring(next)
         localStorage.setItem('language', next)
         standing.language = next
         setLanguage(next)
@@ -127,7 +131,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     <LanguageContext value={language}>
       <ConfigProvider
         theme={themeOf(mode)}
-        locale={language === 'en' ? enUS : zhCN}
+        locale={libraryWords(language)}
         {...(nonce ? { csp: { nonce } } : {})}
         button={{ autoInsertSpace: false }}
         // in the body itself, a dialogue would lock the scrolling by styles that have no nonce

@@ -1,5 +1,5 @@
 /** To the other language, and back. */
-import { Button } from 'antd'
+import { App, Button } from 'antd'
 import { useLanguage, useWords } from '../i18n'
 import { useSession } from '../session'
 
@@ -7,8 +7,10 @@ export function OtherLanguage() {
   const words = useWords()
   const other = useLanguage() === 'en' ? 'zh-CN' : 'en'
   const { speak } = useSession()
+  const { message } = App.useApp()
+  const change = () => speak(other).catch(() => message.error(words.state.away(words.product)))
   return (
-    <Button type="text" lang={other} aria-label={words.top.languageLabel} onClick={() => speak(other)}>
+    <Button type="text" lang={other} aria-label={words.top.languageLabel} onClick={() => void change()}>
       {words.top.language}
     </Button>
   )

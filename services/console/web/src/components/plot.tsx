@@ -46,7 +46,7 @@ export function Plot({ label, height, option, onClick }: Props) {
     if (!ready || !chart.current) return
     const colours = COLOURS[mode]
     const given = option(colours)
-    chart.current.setOption({ ...BASE(colours), ...given, aria: { enabled: true, label: { description: label } } }, { replaceMerge: ['series'] })
+    chart.current.setOption({ ...BASE(colours), ...given }, { replaceMerge: ['series'] })
   })
 
   return (

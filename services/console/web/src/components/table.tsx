@@ -2,7 +2,9 @@
  * A table for work: sorted by any column, filtered in place, kept as CSV, and smooth with ten thousand rows, of which
  * only those in sight are in the page. It is a real table, so it is read and walked through as one.
  */
-import { Button, Input } from 'antd'
+import { Button } from 'antd'
+// alone, without the fields for passwords, codes and paragraphs
+import Input from 'antd/es/input/Input'
 import { useEffect, useMemo, useRef, useState, type ReactNode } from 'react'
 import { csv, number, offer, placeDay } from '../format'
 import { useLanguage, useWords } from '../i18n'

@@ -1,6 +1,4 @@
-import type { Like } from './like'
-
-export const zh = {
+export const data = {
   title: '我的数据',
   lead: '已获授权的数据：交付情况、接入方式与凭据。',
   none: '还没有获得授权的数据',
@@ -26,37 +24,4 @@ export const zh = {
   scope: { items: '可见信息项', mask: '脱敏', clear: '明文', filter: '行范围', allRows: '全部行', purpose: '用途', from: '生效时间', contract: '契约版本', thread: '全程编号', topic: '交付主题' },
   renew: { action: '续期', title: '续期', until: '新的有效期至', done: '已续期', need: '续期前须先评价。' },
   object: '对记录提出异议',
-}
-
-export const en: Like<typeof zh> = {
-  title: 'My data',
-  lead: 'What was granted to you: how it is delivered, how to connect, credentials.',
-  none: 'Nothing was granted yet',
-  noneMore: 'Apply in the catalogue; what is approved is connected here.',
-  resource: 'Resource', department: 'Department', channels: 'Channels', state: 'State', until: 'Until', records: 'Delivered',
-  last: 'Last', trend: 'Last hour', forEver: 'no end', silent: 'silent',
-  silentSince: 'Nothing has come for longer than its update cycle', received: 'Received', provided: 'Provided', all: 'All',
-  page: 'Grant',
-  tabs: { delivery: 'Delivery', connect: 'How to connect', scope: 'What is granted', repeat: 'Replay and reconcile', feedback: 'Feedback and objections' },
-  figures: {
-    records: 'Records delivered', latency: 'Mean latency', latencyMore: 'source commit to delivery', worst: 'Longest',
-    timely: 'Within a minute', errors: 'Set aside', behind: 'catching up', live: 'live',
-    calls: 'API calls', callsMore: (mean, refused) => `${mean} on average · ${refused} refused`,
-  },
-  plot: { title: 'Delivery and latency', records: 'Records', latency: 'Mean latency (ms)', minute: 'By minute', hour: 'By hour', day: 'By day', label: 'Records delivered and mean latency over time', none: 'Nothing was delivered in this span.' },
-  connect: {
-    lead: 'Credentials are shown once; the snippets below are ready to copy.',
-    credentials: 'Credentials for topics', issue: 'New credentials',
-    issueWarn: "A new password is made; the department's old one ends at once, and programs that use it are cut off.",
-    issueFirst: "The department's Kafka user and password; shown once, so keep them well.", username: 'User', password: 'Password',
-    mechanism: 'Mechanism', prefix: 'Group prefix', once: 'Keep it now: it is not shown again.', apiKey: 'API key',
-    newKey: 'New API key', endsOthers: 'End the keys before', endKeys: 'End all keys', keysEnded: 'All keys are ended',
-    keyCount: (count) => `${count} keys work now`, topic: 'Topic', sure: 'Make new credentials?', generate: 'Make',
-    language: 'Snippet', notMine: 'Only the department itself makes its credentials.',
-    tableNote: "Table exchange: the data is written into this table of the department's own database; look at it with psql.",
-    table: 'Table', tableState: 'Writing', running: 'running', waiting: 'waiting',
-  },
-  scope: { items: 'Items', mask: 'Mask', clear: 'in clear', filter: 'Rows', allRows: 'all rows', purpose: 'Purpose', from: 'Valid from', contract: 'Contract', thread: 'Thread', topic: 'Topic' },
-  renew: { action: 'Renew', title: 'Renew', until: 'New end', done: 'Renewed', need: 'Feedback is needed before renewal.' },
-  object: 'Object to a record',
 }

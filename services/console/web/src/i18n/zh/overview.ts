@@ -1,6 +1,4 @@
-import type { Like } from './like'
-
-export const zh = {
+export const overview = {
   title: '运行总览',
   lead: '数据此刻如何在部门之间流动，哪些事情需要您过问。',
   wall: '大屏显示', exitWall: '退出大屏',
@@ -36,52 +34,5 @@ export const zh = {
     title: '挂接与连接', lead: '每个资源的数据从哪里来、连接器是否在运行、来源结构有没有变化。', resource: '资源', kind: '方式', condition: '状况', findings: '发现', connector: '连接器',
     checked: '检查时间', none: '还没有挂接。', clearances: '待清理', clearancesNote: '已结束的挂接留在来源中、尚未移除的内容。', system: '信息系统', since: '自', state: '连接器状态',
     tasks: '任务', committed: '最新变更', connectors: '连接器',
-  },
-}
-
-export const en: Like<typeof zh> = {
-  title: 'The exchange now',
-  lead: 'How data flows between departments at this moment, and what wants your attention.',
-  wall: 'Wall screen', exitWall: 'Leave wall screen',
-  flow: 'Flow of data', flowNote: 'Width is records delivered, colour is health; click a resource or department for more.',
-  flowLabel: 'Flow of data from providing departments by resource to consuming departments',
-  flowNone: 'Nothing flows yet', flowNoneMore: 'Once a grant is in force and the first records were delivered, they show here.',
-  flowTable: 'As a table',
-  spans: { today: 'Today', month: '30 days' },
-  records: 'Records', from: 'From', resource: 'Resource', to: 'To', state: 'Health',
-  healthy: 'well', silent: 'silent', errors: 'changes set aside',
-  figures: {
-    today: 'Delivered today', rate: 'Per second now', onDemand: 'On-demand sharing rate', minute: 'Minute-level rate',
-    overdue: 'Clocks overdue', soon: 'Due within two days', quality: 'Quality', target: (value) => `target ≥ ${value}`,
-    thisMonth: 'this month', grants: 'Grants in force', parts: (part, whole) => `${part} of ${whole}`,
-  },
-  trend: 'Deliveries over time', trendLabel: 'Records delivered and changes set aside over time', delivered: 'delivered',
-  setAside: 'set aside', latency: 'longest latency',
-  clocks: 'About to break, and broken', clocksNone: 'No clock is about to run out.', feed: 'Happening now',
-  feedNone: 'Waiting for the next change…', delivery: (records) => `${records} records delivered`,
-  qualityTrend: 'Departments by score', qualityNote: "This month's score of 100; click for the assessment.",
-  noScore: 'No scores this month yet.',
-  lag: {
-    title: 'Sync and lag', lead: "Every hop from the source to the consumer's database: how many records and seconds behind, and why.",
-    hops: 'The road, hop by hop', groups: 'Consumer groups', group: 'Group', topics: 'Topics', status: 'Status', reason: 'Reason',
-    records: 'Lag in records', seconds: 'Lag in time', trend: 'Trend', eta: 'Clear in', rates: 'Consumed / produced per second',
-    members: 'Members', department: 'Department', exchange: 'the exchange', curve: 'Lag over time',
-    curveLabel: 'Lag of the chosen group in records and seconds over time', choose: 'Choose a group to see its curve and partitions.',
-    partitions: 'Partitions', partition: 'Partition', committed: 'Committed', end: 'End', member: 'Client', growing: 'growing',
-    shrinking: 'shrinking', steady: 'steady', never: 'not at this rate', clear: 'clear', inexact: 'estimated',
-    skew: (value) => `skew ${value}`, away: 'The watch does not run', awayMore: 'Start the watch to see the lag of every group and hop.',
-    incomplete: 'Only just begun to watch: the window is not whole yet, and status may change.', latency: 'Latency (last 10 minutes)',
-    p50: 'median', p95: '95 %', max: 'longest', rate: 'records/s', topicsTitle: 'Topics', produced: 'Produced', lastRecord: 'Newest',
-    kind: 'Kind', groupsOf: 'Groups', measured: 'measured',
-    statuses: { OK: 'OK', WARN: 'WARN', STALL: 'STALL', STOP: 'STOP', ERR: 'ERR' },
-    kinds: { cdc: 'changes', share: 'share', quarantine: 'quarantine', sync: 'sync', audit: 'audit', catalog: 'catalogue', demand: 'demand', connect: 'connect', other: 'other' },
-    histogram: 'Latency', quarantine: 'Quarantine', quarantineNone: 'Nothing is set aside.',
-    quarantineNote: 'Changes that break the contract or its rules wait here; none of their data is shown.', hopRows: 'In detail',
-  },
-  mounts: {
-    title: 'Mounts and connectors', lead: "Where each resource's data comes from, whether its connector runs, whether the source has changed.",
-    resource: 'Resource', kind: 'Kind', condition: 'Condition', findings: 'Findings', connector: 'Connector', checked: 'Checked',
-    none: 'Nothing is mounted yet.', clearances: 'To be cleared', clearancesNote: 'What mounts that ended have left in their sources.',
-    system: 'System', since: 'since', state: 'Connector', tasks: 'Tasks', committed: 'Newest change', connectors: 'Connectors',
   },
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { wordsOf } from '../../i18n'
+import { en } from '../../i18n/en'
 import { blank, blankRow, differing, draftOf, hintsOf, itemsOf, parsed, pinned, same, termsOf, touched, withoutBlanks, type Draft } from './draft'
 
-const told = wordsOf('en').providing.hints
+const told = en.providing.hints
 
 function written(): Draft {
   return {

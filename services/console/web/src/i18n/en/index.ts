@@ -1,0 +1,16 @@
+/** The texts in English: complete by their type, brought to who reads them. */
+import type { Words } from '..'
+import { audit } from './audit'
+import { catalogue } from './catalogue'
+import { data } from './data'
+import { demands } from './demands'
+import { field } from './field'
+import { frame } from './frame'
+import { keeping } from './keeping'
+import { overview } from './overview'
+import { providing } from './providing'
+import { running } from './running'
+
+export const en: Words = { ...frame, ...demands, field, catalogue, data, overview, audit, keeping, providing, running }
+
+export { default as library } from 'antd/locale/en_US'
