@@ -14,15 +14,13 @@ import psutil
 from confluent_kafka import Producer
 
 from benchmarks.report import Report
-from benchmarks.road import changing, process_of, require_equal
+from benchmarks.road import changing, consuming, process_of, require_equal
 from benchmarks.sync import CHANGE_TOPIC, Source, drained, end_of, put, served
 from cli.demo.grants import GRANTS
-from cli.demo.stage import Running, catalogue, open_grants, percentile, server_of
-from cli.demo.world import create
+from cli.demo.stage import Running, percentile
 from cli.exchange import Exchange
 from services.core.kafka import client_config
 
-_SEED = 809
 _RATE = 200.0
 _WARM_UP_SECONDS = 60.0
 _IDLE_SECONDS = 30.0
@@ -31,12 +29,7 @@ _WRITTEN_AT_ONCE = 50_000
 
 def run(report: Report, exchange: Exchange, records: int) -> None:
     """Measure on a running exchange with samples, on which nothing else happens."""
-    server = server_of(exchange)
-    create(server, _SEED)
-    catalogue(exchange, server)
-    running = open_grants(exchange)
-    try:
-        require_equal(exchange, server, running)
+    with consuming(exchange) as (server, running):
         # before all that the connector tells: those who are served have heard it, and who catches up has not
         source = Source(exchange, first=0)
         producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
@@ -55,9 +48,6 @@ def run(report: Report, exchange: Exchange, records: int) -> None:
             elapsed, cpu = time.monotonic() - begun, sum(relay.cpu_times()[:2]) - cpu
             busy, changed = _taken(running), done() - changed
         require_equal(exchange, server, running)
-    finally:
-        for one in running:
-            one.receiver.stop()
     if (brought := end_of(exchange, grant["topic"])) < records:
         raise AssertionError(f"{brought} records were brought to who caught up, of {records} and more")
     report.add("caught up with", records, "records")

@@ -21,13 +21,10 @@ import httpx
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from benchmarks.report import Report
-from benchmarks.road import require_equal
-from cli.demo.stage import catalogue, open_grants, server_of
-from cli.demo.world import create
+from benchmarks.road import consuming
 from cli.exchange import Exchange
 
 ROWS = 10_000
-_SEED = 809
 _PASSWORD = "a harbour for the bench"
 _VIEWS = {"sign-in": "/", "overview": "/", "catalogue": "/catalogue", "own resources": "/providing"}
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -70,7 +67,8 @@ def run(report: Report, exchange: Exchange, *, rounds: int) -> None:
     program = next((found for name in _PROGRAMS if (found := shutil.which(name))), None)
     if program is None:
         raise NoBrowser("there is no Chromium here (Debian: apt-get install chromium)")
-    _fill(exchange)
+    with consuming(exchange):
+        pass  # what was delivered is what the views show
     base = f"http://127.0.0.1:{exchange.home.ports['console']}"
     cookies = _sign_in(exchange, base)
     flags = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
@@ -86,19 +84,6 @@ def run(report: Report, exchange: Exchange, *, rounds: int) -> None:
             report.add(f"{view}: transferred, gzip only", plain / 1024, "KiB")
         _table(report, browser, base, cookies)
         browser.close()
-
-
-def _fill(exchange: Exchange) -> None:
-    """Resources, grants and deliveries, so that the views have something to show."""
-    server = server_of(exchange)
-    create(server, _SEED)
-    catalogue(exchange, server)
-    running = open_grants(exchange)
-    try:
-        require_equal(exchange, server, running)
-    finally:
-        for one in running:
-            one.receiver.stop()
 
 
 def _sign_in(exchange: Exchange, base: str) -> list[dict[str, Any]]:

@@ -41,17 +41,24 @@ _BURST = (
 
 def run(report: Report, exchange: Exchange, *, rate: float, seconds: float) -> None:
     """Measure on a running exchange with samples, on which nothing else happens."""
-    server = server_of(exchange)
-    create(server, _SEED)
     report.add("resident memory at rest", resident_bytes(exchange) / 1024**2, "MiB")
-    catalogue(exchange, server)
-    running = open_grants(exchange)
-    try:
-        require_equal(exchange, server, running)
+    with consuming(exchange) as (server, running):
         _latency(report, exchange, server, running, rate=rate, seconds=seconds)
         require_equal(exchange, server, running)
         _throughput(report, exchange, server, running)
         require_equal(exchange, server, running)
+
+
+@contextmanager
+def consuming(exchange: Exchange) -> Iterator[tuple[Server, list[Running]]]:
+    """The sources, and the sample grants with a consumer each that holds what they say, of a fresh exchange."""
+    server = server_of(exchange)
+    create(server, _SEED)
+    catalogue(exchange, server)
+    running = open_grants(exchange)
+    try:
+        require_equal(exchange, server, running)
+        yield server, running
     finally:
         for one in running:
             one.receiver.stop()

@@ -13,25 +13,18 @@ from statistics import median
 import psutil
 
 from benchmarks.report import Report
-from benchmarks.road import changing, require_equal
-from cli.demo.stage import catalogue, open_grants, server_of
-from cli.demo.world import create
+from benchmarks.road import changing, consuming, require_equal
 from cli.exchange import Exchange
 from infra.embedded.supervisor import read_status
 
-_SEED = 809
 _LOOK_SECONDS = 5.0
 _MIB = 1024**2
 
 
 def run(report: Report, exchange: Exchange, *, minutes: float, rate: float) -> None:
     """Measure on a running exchange with samples, on which nothing else happens."""
-    server = server_of(exchange)
-    create(server, _SEED)
-    catalogue(exchange, server)
-    running = open_grants(exchange)
     held: dict[str, list[float]] = defaultdict(list)
-    try:
+    with consuming(exchange) as (server, running):
         with changing(server, rate) as done:
             begun = time.monotonic()
             while (elapsed := time.monotonic() - begun) < minutes * 60:
@@ -43,9 +36,6 @@ def run(report: Report, exchange: Exchange, *, minutes: float, rate: float) -> N
                 time.sleep(_LOOK_SECONDS)
             changed = done()
         require_equal(exchange, server, running)
-    finally:
-        for one in running:
-            one.receiver.stop()
     report.add("changes", changed, "")
     report.add("changes at the sources", changed / elapsed, "1/s")
     for part, sizes in sorted(held.items()):

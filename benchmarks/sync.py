@@ -156,9 +156,9 @@ class Source:
         """Keys and values of creates that the sample grant sees, each at a later position than all before."""
         envelope: Any = self._template
         made = []
-        for number in range(count):
+        for _ in range(count):
             self._written += 1
-            place, key = self._first + self._written, f"3206121990{number:08d}"
+            place, key = self._first + self._written, f"3206121990{self._written:08d}"
             envelope["op"], envelope["before"] = "c", None
             envelope["after"] |= {"id_number": key, "region": "320612"}
             envelope["source"] |= {
@@ -192,6 +192,7 @@ def _resting(exchange: Exchange, part: str) -> Iterator[None]:
 
 
 def put(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
+    """Write `changes` and wait until the broker has them."""
     for start in range(0, len(changes), 10_000):
         some: list[Any] = [{"key": key, "value": value} for key, value in changes[start : start + 10_000]]
         # into one partition, so that one reader can copy the same and find deliveries in the order of the changes
