@@ -159,7 +159,7 @@ function AlertPage({ id }: { id: string }) {
                 <p style={{ marginBottom: 12 }}>{said(alert.text)}</p>
                 <Evidence alert={alert} />
               </Section>
-              {alert.state !== 'closed' && <Now alert={alert} />}
+              <Now key={alert.id} alert={alert} />
             </div>
             <div className="stack">
               {alert.actions.length > 0 && <Handling key={alert.state} alert={alert} etag={asked.etag} done={asked.reload} />}
@@ -208,6 +208,9 @@ function Now({ alert }: { alert: Alert }) {
   const told = words.running.alerts
   const may = useRoles()
   const sees = may('administrator', 'ops', 'auditor')
+  // when the watch closes it, who handles it does not lose what is open before them
+  const [wasOpen] = useState(alert.state !== 'closed')
+  if (!wasOpen) return null
   switch (alert.rule) {
     case 'group-stands':
     case 'sealing-behind':
