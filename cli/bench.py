@@ -90,7 +90,6 @@ class Part(StrEnum):
 
     ENGINES = "engines"
     RELAY = "relay"
-    CATCHUP = "catchup"
     LATENCY = "latency"
     TABLE = "table"
     ROWS = "rows"
@@ -104,17 +103,15 @@ def sync(
         typer.Option(
             min=1_000,
             max=1_000_000,
-            help="Changes, or rows of a table, that are delivered a round; in a catch-up 20 times as many.",
+            help="Changes, or rows of a table, that are delivered a round.",
         ),
     ] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds of tables and of rows; medians are told.")] = 3,
     only: Annotated[list[Part] | None, typer.Option(help="Measure this part only; may be said several times.")] = None,
     json: Json = None,
 ) -> None:
-    """The sync engine beside what else could be picked: engines, relay, a catch-up among live changes, latency, tables,
-    rows, and how soon it serves ten thousand grants; takes three quarters of an hour."""
+    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows, and how soon it serves ten thousand grants; takes three quarters of an hour."""
     # what its parts need would make every other command start later
-    from benchmarks import catchup as catchup_bench
     from benchmarks import engines as engines_bench
     from benchmarks import grants as grants_bench
     from benchmarks import rows as rows_bench
@@ -128,9 +125,6 @@ def sync(
         if Part.RELAY in parts:
             with own_exchange() as (exchange, _):
                 sync_bench.relay(report, exchange, records)
-        if Part.CATCHUP in parts:
-            with own_exchange() as (exchange, _):
-                catchup_bench.run(report, exchange, 20 * records)
         if Part.LATENCY in parts:
             with own_exchange() as (exchange, _):
                 road_bench.run(report, exchange, rate=1_000, seconds=30)
