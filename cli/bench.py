@@ -110,7 +110,8 @@ def sync(
     only: Annotated[list[Part] | None, typer.Option(help="Measure this part only; may be said several times.")] = None,
     json: Json = None,
 ) -> None:
-    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows, and how soon it serves ten thousand grants; takes three quarters of an hour."""
+    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows, and how soon it serves
+    ten thousand grants; takes three quarters of an hour."""
     # what its parts need would make every other command start later
     from benchmarks import engines as engines_bench
     from benchmarks import grants as grants_bench
