@@ -44,7 +44,7 @@ _OWN_ROUNDS = 9
 _CALM_SECONDS = 3.0
 _WARM_UP_SECONDS = 30.0
 _PATIENCE_SECONDS = 300.0
-CHANGE_TOPIC = "cdc.public_security.population.person"
+_CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
 def relay(report: Report, exchange: Exchange, records: int) -> None:
@@ -54,8 +54,8 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
     catalogue(exchange, server)
     request = dict(GRANTS[0].request)
     grants = [exchange.ask("POST", "demand", "/grants", request)]
-    source = Source(exchange)
-    served(exchange, grants)
+    source = _Source(exchange)
+    _served(exchange, grants)
     report.add("backlog", records, "changes")
     _drain(exchange, source.changes(records // 5))
     one, unsealed, copied = [], [], []
@@ -63,7 +63,7 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
         with _resting(exchange, "audit"):
             unsealed.append(_drain(exchange, source.changes(records)))
         changes = source.changes(records)
-        before = end_of(exchange, grants[0]["topic"])
+        before = _end(exchange, grants[0]["topic"])
         one.append(_drain(exchange, changes))
         copied.append(_copied(exchange, records))
     seen = _seen(exchange, grants[0], changes)
@@ -87,7 +87,7 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
         report.add(f"{name}: CPU a record", peer_cpu / records * 1e6, "µs")
         report.compare(f"relay_over_{short}", records / cpu, records / peer_cpu)
     grants += [exchange.ask("POST", "demand", "/grants", request) for _ in range(7)]
-    served(exchange, grants)
+    _served(exchange, grants)
     cpu_8, seconds_8 = _medians([_drain(exchange, source.changes(records)) for _ in range(_OWN_ROUNDS)])
     report.add("relay, 8 grants: by the clock", 8 * records / seconds_8, "deliveries/s")
     report.add("relay, 8 grants: CPU a delivery", cpu_8 / records / 8 * 1e6, "µs")
@@ -111,10 +111,10 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
         for turn in range(1 + _ROUNDS):
             parts = [psutil.Process(process_of(exchange, part)) for part in ("connect", "sync")]
             ours, theirs = [_cpu(part) for part in parts], _cpu(psutil.Process(running.pid))
-            ends = {topic: end_of(exchange, topic) for topic in running.outputs}
+            ends = {topic: _end(exchange, topic) for topic in running.outputs}
             changed = source.execute(update.encode(), (turn,)).rowcount
             _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
-            drained(exchange)
+            _drained(exchange)
             spent = [_cpu(part) - before for part, before in zip(parts, ours, strict=True)]
             # the first goes to the compilers of all sides
             if turn:
@@ -128,7 +128,7 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
 
 def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
-    while any(end_of(exchange, topic) < end for topic, end in ends.items()):
+    while any(_end(exchange, topic) < end for topic, end in ends.items()):
         if time.monotonic() > until:
             running.require_well()
             raise AssertionError("the connectors do not write all changes")
@@ -138,14 +138,13 @@ def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -
 # -- relay -------------------------------------------------------------------------------------------------------------
 
 
-class Source:
+class _Source:
     """Writes changes as the connector of the sample population does, as fast as a producer can."""
 
-    def __init__(self, exchange: Exchange, first: int = 2**50) -> None:
-        """`first` is the position in the source's log from which changes are told."""
-        self._exchange, self._first, self._written = exchange, first, 0
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange, self._written = exchange, 0
         reader = exchange.consumer(group_id=f"bench-{uuid.uuid4()}", isolation_level="read_uncommitted")
-        reader.assign([TopicPartition(CHANGE_TOPIC, 0, 0)])
+        reader.assign([TopicPartition(_CHANGE_TOPIC, 0, 0)])
         message = reader.poll(30)
         reader.close()
         if message is None or message.value() is None:
@@ -156,9 +155,9 @@ class Source:
         """Keys and values of creates that the sample grant sees, each at a later position than all before."""
         envelope: Any = self._template
         made = []
-        for _ in range(count):
+        for number in range(count):
             self._written += 1
-            place, key = self._first + self._written, f"3206121990{self._written:08d}"
+            place, key = 2**50 + self._written, f"3206121990{number:08d}"
             envelope["op"], envelope["before"] = "c", None
             envelope["after"] |= {"id_number": key, "region": "320612"}
             envelope["source"] |= {
@@ -175,8 +174,8 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
     # what others in the exchange have to do with the round before is no load of this one, as it is none of a peer's
     time.sleep(_CALM_SECONDS)
     before, begun = _cpu(process), time.monotonic()
-    put(producer, CHANGE_TOPIC, changes)
-    drained(exchange)
+    _produce(producer, _CHANGE_TOPIC, changes)
+    _drained(exchange)
     return _cpu(process) - before, time.monotonic() - begun
 
 
@@ -191,7 +190,7 @@ def _resting(exchange: Exchange, part: str) -> Iterator[None]:
         process.resume()
 
 
-def put(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
+def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
     """Write `changes` and wait until the broker has them."""
     for start in range(0, len(changes), 10_000):
         some: list[Any] = [{"key": key, "value": value} for key, value in changes[start : start + 10_000]]
@@ -202,12 +201,12 @@ def put(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) 
     producer.flush()
 
 
-def drained(exchange: Exchange) -> None:
+def _drained(exchange: Exchange) -> None:
     """Wait until the relay has committed all changes that there are."""
     reader, admin = exchange.consumer(group_id="bench", isolation_level="read_uncommitted"), exchange.admin()
     places = [
-        TopicPartition(CHANGE_TOPIC, number)
-        for number in reader.list_topics(CHANGE_TOPIC, 30).topics[CHANGE_TOPIC].partitions
+        TopicPartition(_CHANGE_TOPIC, number)
+        for number in reader.list_topics(_CHANGE_TOPIC, 30).topics[_CHANGE_TOPIC].partitions
     ]
     ends = {one.partition: reader.get_watermark_offsets(one, 30)[1] for one in places}
     reader.close()
@@ -223,7 +222,7 @@ def _copied(exchange: Exchange, records: int) -> tuple[float, float]:
     """The same for the loop that copies the last `records` changes; in a process of its own, as the relay is."""
     topic = f"bench.copy.{uuid.uuid4().hex[:8]}"
     ensure_topics(exchange.admin(), [Topic(topic)], 1)
-    end = end_of(exchange, CHANGE_TOPIC)
+    end = _end(exchange, _CHANGE_TOPIC)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     config = client_config(exchange.settings, "admin")
@@ -243,7 +242,7 @@ def _copy(config: dict[str, Any], topic: str, start: int, end: int, parent: Conn
          "queue.buffering.max.messages": 1_000_000}
     )  # fmt: skip
     producer.init_transactions()
-    consumer.assign([TopicPartition(CHANGE_TOPIC, 0, start)])
+    consumer.assign([TopicPartition(_CHANGE_TOPIC, 0, start)])
     position = start
     before, begun = time.process_time(), time.monotonic()
     while position < end:
@@ -256,14 +255,14 @@ def _copy(config: dict[str, Any], topic: str, start: int, end: int, parent: Conn
                 raise KafkaException(message.error())
             producer.produce(topic, message.value(), message.key())
         position = int(messages[-1].offset() or 0) + 1
-        offsets = [TopicPartition(CHANGE_TOPIC, 0, position)]
+        offsets = [TopicPartition(_CHANGE_TOPIC, 0, position)]
         producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
         producer.commit_transaction()
     parent.send((time.process_time() - before, time.monotonic() - begun))
     consumer.close()
 
 
-def served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
+def _served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
     """Wait until all of `grants` are on the live stream."""
     for grant in grants:
         while True:
@@ -326,7 +325,7 @@ def _round_by_round(
 
     def put_through() -> tuple[list[bytes], tuple[float, float]]:
         before, begun = _cpu(process), time.monotonic()
-        put(producer, running.input, changes)
+        _produce(producer, running.input, changes)
         values = _outputs(exchange, running, places, len(changes))
         return values, (_cpu(process) - before, time.monotonic() - begun)
 
@@ -394,7 +393,7 @@ def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:
     return Codec(exchange.registry, topic).decode(value or b"")
 
 
-def end_of(exchange: Exchange, topic: str) -> int:
+def _end(exchange: Exchange, topic: str) -> int:
     reader = exchange.consumer(group_id="bench", isolation_level="read_uncommitted")
     try:
         return int(reader.get_watermark_offsets(TopicPartition(topic, 0), 30)[1])

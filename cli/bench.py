@@ -99,12 +99,7 @@ class Part(StrEnum):
 @app.command()
 def sync(
     records: Annotated[
-        int,
-        typer.Option(
-            min=1_000,
-            max=1_000_000,
-            help="Changes, or rows of a table, that are delivered a round.",
-        ),
+        int, typer.Option(min=1_000, max=1_000_000, help="Changes, or rows of a table, that are delivered a round.")
     ] = 50_000,
     rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds of tables and of rows; medians are told.")] = 3,
     only: Annotated[list[Part] | None, typer.Option(help="Measure this part only; may be said several times.")] = None,

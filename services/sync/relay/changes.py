@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from typing import Any, cast
 
 from confluent_kafka import Message
@@ -31,18 +30,12 @@ class Stretch:
 
     def extend(self, messages: Sequence[Message]) -> None:
         """Messages, in their order; a tombstone follows a delete, which has made its own, and is only read past."""
-        offsets = list(map(Message.offset, messages))
-        values = list(map(Message.value, messages))
-        keys = list(map(Message.key, messages)) if self.keys is not None else []
-        self.end = cast(int, offsets[-1]) + 1
-        if None in values:
-            sound = [value is not None for value in values]
-            offsets, values = list(compress(offsets, sound)), list(compress(values, sound))
-            keys = list(compress(keys, sound))
-        self.offsets += cast(list[int], offsets)
-        self.values += cast(list[bytes], values)
+        self.end = cast(int, messages[-1].offset()) + 1
+        sound = [message for message in messages if message.value() is not None]
+        self.offsets += cast(Iterator[int], map(Message.offset, sound))
+        self.values += cast(Iterator[bytes], map(Message.value, sound))
         if self.keys is not None:
-            self.keys += keys
+            self.keys += map(Message.key, sound)
 
     def place(self, number: int) -> Place:
         """Where change `number` stands."""

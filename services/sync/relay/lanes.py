@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from services.core.kafka import state_consumer
 from services.core.settings import Settings
@@ -43,7 +43,7 @@ class Lanes:
         together = [one for one in waiting if (one.partition, one.cursor, one.replay) == place]
         if lane.cursor >= end:
             return None, together
-        slice_ = self._standing.stretch(lane.partition)
+        taken: list[Message] = []
         for message in self._reader_at(lane.partition, lane.cursor).consume(LANE_SLICE, 0.01):
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
@@ -51,14 +51,18 @@ class Lanes:
             offset = int(message.offset() or 0)
             if offset >= end:  # the live stream's from here on, or the end: nothing is missing
                 self.rewind()
-                if not slice_.end:
+                if not taken:
                     for one in together:
                         one.cursor = end
                 break
             if error is None:
-                slice_.extend([message])
+                taken.append(message)
                 self._offset = offset + 1
-        return (slice_ if slice_.end else None), together
+        if not taken:
+            return None, together
+        slice_ = self._standing.stretch(lane.partition)
+        slice_.extend(taken)
+        return slice_, together
 
     def relay(self, slice_: Stretch, lanes: list[Lane], tx: Filling) -> None:
         """Fill `tx` with what the grants of `lanes` see of a slice."""

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { inOrder, matches } from './components/order'
 import { ago, csv, due, duration, percent, placeDay } from './format'
-import { zh } from './i18n/zh'
+import { words as zh } from './i18n/zh'
 import { periodBefore, periodsOf } from './pages/assessment/periods'
 
 describe('times', () => {

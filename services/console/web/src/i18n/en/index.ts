@@ -11,6 +11,6 @@ import { overview } from './overview'
 import { providing } from './providing'
 import { running } from './running'
 
-export const en: Words = { ...frame, ...demands, field, catalogue, data, overview, audit, keeping, providing, running }
+export const words: Words = { ...frame, ...demands, field, catalogue, data, overview, audit, keeping, providing, running }
 
 export { default as library } from 'antd/locale/en_US'

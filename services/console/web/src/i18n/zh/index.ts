@@ -10,4 +10,6 @@ import { overview } from './overview'
 import { providing } from './providing'
 import { running } from './running'
 
-export const zh = { ...frame, ...demands, field, catalogue, data, overview, audit, keeping, providing, running }
+export const words = { ...frame, ...demands, field, catalogue, data, overview, audit, keeping, providing, running }
+
+export { default as library } from 'antd/locale/zh_CN'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { en } from '../../i18n/en'
+import { words } from '../../i18n/en'
 import { blank, blankRow, differing, draftOf, hintsOf, itemsOf, parsed, pinned, same, termsOf, touched, withoutBlanks, type Draft } from './draft'
 
-const told = en.providing.hints
+const told = words.providing.hints
 
 function written(): Draft {
   return {
