@@ -33,7 +33,7 @@ from services.core.avro import Codec
 from services.core.kafka import Topic, client_config, ensure_topics
 from services.sync.projection.plan import Plan, compile_plan
 from services.sync.projection.reference import project
-from services.sync.relay.assignment import LIVE_BATCH
+from services.sync.relay.client import LIVE_BATCH
 from services.sync.relay.worker import GROUP
 
 _HEADER = struct.Struct(">bI")

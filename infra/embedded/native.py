@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 WORKSPACE = Path(__file__).resolve().parents[2] / "services"
-CRATES = ("core/native", "sync/projection/native", "audit/native")
+CRATES = ("core/native", "sync/relay/native", "sync/projection/native", "audit/native")
 MODULES = ("tongshu_projection", "tongshu_sealing")
 _BUILD_SECONDS = 900
 

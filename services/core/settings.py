@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         le=32,
         description="Relay workers of a process for what connectors write, and as many for topics filled from outside.",
     )
+    relay_client: Literal["batches", "messages"] = Field(
+        default="batches",
+        description="How a relay speaks to Kafka: by whole record batches, where the native engine is built and the"
+        " brokers have transaction.version 2, or by single messages.",
+    )
     replays_per_day: int = Field(default=24, description="How often a grant may be delivered again within 24 hours.")
     inconsistency_seconds: float = Field(
         default=60.0, ge=0, description="How long rows must disagree before both departments are told."

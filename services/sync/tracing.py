@@ -49,7 +49,12 @@ def ids_of(system: str, position: str, committed_at: datetime) -> Ids:
 
 def carried_by(message: Message) -> str | None:
     """The `traceparent` of a record; None where it has none."""
-    found = dict(message.headers() or ()).get(_HEADER)
+    return carried_in(dict(message.headers() or ()).items())
+
+
+def carried_in(headers: Iterable[tuple[str, Any]]) -> str | None:
+    """The `traceparent` among a record's headers; None where there is none."""
+    found = dict(headers).get(_HEADER)
     return found.decode("ascii", "replace") if isinstance(found, bytes) else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from services.core import telemetry
 from services.core.settings import Settings
 from services.sync.projection.reference import committed_at, position
+from services.sync.relay.changes import Origin
 from services.sync.relay.manifest import Tally
 from services.sync.relay.routes import Route
 from services.sync.relay.tracing import Times, Tracing
@@ -56,33 +56,6 @@ changes: st.SearchStrategy[list[Change]] = st.lists(
 ).map(lambda made: sorted(made, key=lambda change: change[0]))
 
 
-@dataclass(frozen=True)
-class Read:
-    """A record of the change topic as a consumer gives it."""
-
-    place: tuple[str, int, int]
-    body: bytes
-    carried: str | None = None
-
-    def topic(self) -> str:
-        return self.place[0]
-
-    def partition(self) -> int:
-        return self.place[1]
-
-    def offset(self) -> int:
-        return self.place[2]
-
-    def value(self) -> bytes:
-        return self.body
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, 1_700_000_000_020
-
-    def headers(self) -> list[tuple[str, bytes]]:
-        return [("traceparent", self.carried.encode())] if self.carried else []
-
-
 @pytest.fixture(scope="module")
 def kept() -> Iterator[InMemorySpanExporter]:
     """What is told; the provider of a process is set once, so its spans are listened to."""
@@ -108,7 +81,7 @@ class World:
         self.registry = registry
         envelope_id, key_id = self.registry.keep(ENVELOPE), self.registry.keep(KEY)
         value_id = self.registry.keep(value_schema(["id", "name"]))
-        self.reads: list[Read] = []
+        self.reads: list[Origin] = []
         self.tallies: dict[str, Tally] = {}
         self.grants = [
             {"id": f"g{number}", "topic": f"share.d.g{number}", "thread": "t", "resource": "person", "department": "d"}
@@ -118,7 +91,8 @@ class World:
             told = {"lsn": 100 + number, "ts_us": 1_700_000_000_000_000 + number, "db": "people", "table": "person"}
             envelope = {"op": op, "ts_us": told["ts_us"] + 5_000, "source": told}
             place = (TOPIC, partition, number)
-            self.reads.append(Read(place, self.registry.encode(envelope_id, envelope), carried))
+            headers = [("traceparent", carried.encode())] if carried else []
+            self.reads.append(Origin(place, self.registry.encode(envelope_id, envelope), 1_700_000_000_020, headers))
             source = {"system": "people", "position": position(envelope), "committed_at": committed_at(envelope)}
             key = self.registry.encode(key_id, {"id": f"{SECRET}{number}"})
             for one in seen_by:
@@ -133,7 +107,7 @@ class World:
     def route(self, rules: list[Mapping[str, Any]]) -> Route:
         return Route({"code": "person", "mount": {"system": "people"}, "rules": rules}, tuple(self.grants))
 
-    def read_at(self, place: tuple[str, int, int]) -> Any:
+    def read_at(self, place: tuple[str, int, int]) -> Origin:
         return next(one for one in self.reads if one.place == place)
 
 
@@ -157,11 +131,11 @@ def test_the_last_change_is_followed_to_each_record_that_was_made_of_it(
     assert tracing.choose(world.tallies) is None, "so many a second, and no more"
     assert kept.get_finished_spans() == (), "nothing is told before the commit"
 
-    envelope = world.registry.decode(world.read_at(place).value())[1]
+    envelope = world.registry.decode(world.read_at(place).value)[1]
     carrying = 0
     for name, tally in world.tallies.items():
         for part in tally.parts.values():
-            part.ends = [0, len(part.messages) - 1]
+            part.ends = (0, len(part.messages) - 1)
             if part.traced is None:
                 continue
             carrying += 1

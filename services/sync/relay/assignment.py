@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import groupby
-from typing import cast
 
 import structlog
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from services.core import telemetry
 from services.core.kafka import committed, consumer
 from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
+from services.sync.relay.client import TIMEOUT_SECONDS, reader
 from services.sync.relay.followed import Followed, News
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.progress import Progress
 from services.sync.relay.reading import ends
 from services.sync.relay.repeats import parse
 from services.sync.relay.standing import Standing
-from services.sync.relay.transaction import TIMEOUT_SECONDS
 from services.sync.topics import PROGRESS, WAITING
 
 log = structlog.get_logger()
 
-LIVE_BATCH = 5_000
-
 
 class Assignment:
-    """A member of the group `group`. All but `isolation` is for the worker's own thread.
-
-    `messages` are those that were taken last, where traces go anywhere.
-    """
+    """A member of the group `group`. All but `isolation` is for the worker's own thread."""
 
     def __init__(
         self,
@@ -54,26 +46,28 @@ class Assignment:
         self._standing, self._inspection, self._progress = standing, inspection, progress
         self._followed, self._news = followed, news
         self._subscribed: list[str] = []
-        self._taken: dict[Partition, Stretch] = {}
-        self.messages: Sequence[Message] = ()
         self._has_more = False
 
     def join(self) -> None:
         """Become a member, of no partitions yet."""
+        # so that the broker's list of members names processes
+        client_id = f"tongshu-relay-{socket.gethostname()}-{os.getpid()}"
         self._source = consumer(
             self._settings,
             "sync",
             self._group,
             group_protocol="consumer",
             isolation_level=self.isolation,
-            # so that the broker's list of members names processes
-            client_id=f"tongshu-relay-{socket.gethostname()}-{os.getpid()}",
+            client_id=client_id,
         )
+        committed = self.isolation == "read_committed"
+        self._reader = reader(self._settings, self._source, client_id, committed=committed)
         # asks for offsets that no open transaction of another worker can change any more (KIP-447): a consumer that
         # reads what is not committed would be told the older ones, and what lies between would be delivered twice
         self._settled = consumer(self._settings, "sync", self._group)
 
     def leave(self) -> None:
+        self._reader.close()
         self._source.close()
         self._settled.close()
 
@@ -90,26 +84,17 @@ class Assignment:
 
         None: partitions have come, and who gets what there must be looked up before anything is read.
         """
-        self._note_member(self._source)
         self._has_more = False
-        first = self._source.poll(wait_seconds)
-        # a rebalance takes away what was taken of partitions that it takes away
-        live, taken = self._standing.live, self._taken
-        taken.clear()
-        if first is None:
-            return None if self._has_more else []
-        messages = (first, *self._source.consume(LIVE_BATCH - 1, 0))
-        self.messages = messages if telemetry.is_exporting() else ()
-        for where, run in _by_partition(messages):
-            stretch = taken.get(where) or taken.setdefault(where, self._standing.stretch(where, live.get(where, -1)))
-            # one that has been given to us is read from what its last owner had committed when it was read first
-            if where in live and (new := [one for one in run if cast(int, one.offset()) >= stretch.end]):
-                stretch.extend(new)
+        stretches = self._reader.take(wait_seconds, self._begin, self._listening)
         if self._has_more:
-            for where in taken.keys() & live.keys():
-                self._source.seek(TopicPartition(*where, live[where]))
+            self._reader.place(self._standing.live)
             return None
-        return [stretch for where, stretch in taken.items() if where in live]
+        # a rebalance takes away what was taken of partitions that it takes away
+        return [stretch for stretch in stretches if stretch.where in self._standing.live]
+
+    def _begin(self, where: Partition) -> Stretch | None:
+        live = self._standing.live.get(where)
+        return None if live is None else self._standing.stretch(where, live)
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a change topic has. Raises KafkaException."""
@@ -127,16 +112,18 @@ class Assignment:
         assigned = self._source.assignment()
         self._forget(list(self._standing.live))
         if assigned:
-            self._on_assign(self._source, assigned)
-        for where, offset in self._standing.live.items():
-            self._source.seek(TopicPartition(*where, offset))
+            self._take_up(assigned)
+        self._reader.place(self._standing.live)
 
     def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
+        self._listening()
+        if partitions:
+            self._take_up(partitions)
+            self._reader.assigned(partitions)
+
+    def _take_up(self, partitions: list[TopicPartition]) -> None:
         """Learn where the partitions stand: the committed offset first, then the progress committed with it."""
         standing = self._standing
-        self._note_member(source)
-        if not partitions:
-            return
         for where in committed(self._settled, partitions, TIMEOUT_SECONDS):
             standing.live[where.topic, where.partition] = max(where.offset, 0)
             standing.heard[where.topic, where.partition] = parse(where.metadata)
@@ -152,33 +139,15 @@ class Assignment:
         log.info("partitions assigned", partitions=len(mine))
 
     def _on_revoke(self, source: Consumer, partitions: list[TopicPartition]) -> None:
-        self._note_member(source)
+        self._listening()
         self._forget([(where.topic, where.partition) for where in partitions])
         log.info("partitions given up", partitions=len(partitions))
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
-        for where in partitions:
-            self._taken.pop(where, None)
+        self._reader.leave(partitions)
         self._inspection.gate.waits.forget(partitions)
         self._standing.forget(partitions)
 
-    def _note_member(self, source: Consumer) -> None:
+    def _listening(self) -> None:
         """Who we are is asked before what we own may change: from then on, a successor may write in our place."""
-        self._standing.member = source.consumer_group_metadata()
-
-
-def _by_partition(messages: Sequence[Message]) -> Iterator[tuple[Partition, Sequence[Message]]]:
-    """Messages by partition, each in its order. Raises KafkaException where one is an error that matters.
-
-    Nothing is asked of each message that can be asked of all of them in one go: they come by the ten thousand a second.
-    """
-    if errors := list(filter(None, map(Message.error, messages))):
-        for error in errors:
-            if error.code() not in (KafkaError._PARTITION_EOF, KafkaError.UNKNOWN_TOPIC_OR_PART):
-                raise KafkaException(error)
-        messages = [message for message in messages if message.error() is None]
-    begun = 0
-    for where, run in groupby(zip(map(Message.topic, messages), map(Message.partition, messages), strict=True)):
-        end = begun + sum(1 for _ in run)
-        yield cast(Partition, where), messages[begun:end]
-        begun = end
+        self._standing.member = self._source.consumer_group_metadata()

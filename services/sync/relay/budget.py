@@ -12,7 +12,7 @@ import time
 from collections import deque
 from typing import Any
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import TopicPartition
 
 from services.core.avro import Codec, Registry
 from services.core.kafka import StateView, read_to_end, state_consumer
@@ -58,7 +58,6 @@ class SealingBudget:
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self._settings, self._budget = settings, settings.audit_budget_seconds
         self._unsealed = Unsealed()
-        self._acknowledged: list[int] = []
         self._view = StateView(
             lambda wait: state_consumer(settings, "sync", "sync.audit.progress", wait),
             _PROGRESS,
@@ -79,17 +78,9 @@ class SealingBudget:
         if self._view.failure:
             raise self._view.failure
 
-    def acknowledged(self, error: KafkaError | None, message: Any) -> None:
-        """The broker took a manifest: it counts once its transaction has committed."""
-        if error is None:
-            self._acknowledged.append(int(message.offset()))
-
-    def committed(self) -> None:
-        """The transaction of the manifests acknowledged so far has committed."""
-        now = time.monotonic()
-        for offset in self._acknowledged:
-            self._unsealed.delivered(offset, now)
-        self._acknowledged.clear()
+    def committed(self, last: int) -> None:
+        """A transaction has committed whose last manifest is the one at that offset."""
+        self._unsealed.delivered(last, time.monotonic())
 
     def behind(self) -> float:
         """How long the oldest manifest waits to be sealed, in seconds."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,27 +16,46 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A record of a change topic, and when it was written, in milliseconds since 1970."""
+
+    place: Place
+    value: bytes
+    written_ms: int
+    headers: Sequence[tuple[str, bytes | None]]
+
+
 @dataclass(slots=True)
 class Stretch:
     """Changes of one partition: their offsets and bytes. `end` is the offset after the last message.
 
-    `keys` are the bytes of their keys, where the resource has rules; else None.
+    `keys` are the bytes of their keys, where the resource has rules; else None. `about` tells by the
+    number of a change when it was written and its headers, where traces go anywhere.
     """
 
     where: Partition
     end: int = 0
-    keys: list[bytes | None] | None = None
-    offsets: list[int] = field(default_factory=list)
-    values: list[bytes] = field(default_factory=list)
+    keys: Sequence[bytes | None] | None = None
+    offsets: Sequence[int] = field(default_factory=list)
+    values: Sequence[bytes] = field(default_factory=list)
+    about: Callable[[int], tuple[int, Sequence[tuple[str, bytes | None]]]] | None = None
 
     def extend(self, messages: Sequence[Message]) -> None:
         """Messages, in their order; a tombstone follows a delete, which has made its own, and is only read past."""
         self.end = cast(int, messages[-1].offset()) + 1
         sound = [message for message in messages if message.value() is not None]
-        self.offsets += cast(Iterator[int], map(Message.offset, sound))
-        self.values += cast(Iterator[bytes], map(Message.value, sound))
+        self.offsets = [*self.offsets, *cast(Iterator[int], map(Message.offset, sound))]
+        self.values = [*self.values, *cast(Iterator[bytes], map(Message.value, sound))]
         if self.keys is not None:
-            self.keys += map(Message.key, sound)
+            self.keys = [*self.keys, *map(Message.key, sound)]
+
+    def origin(self, offset: int) -> Origin | None:
+        """The change at an offset, where it is one of these and more is told of them."""
+        number = bisect_left(self.offsets, offset)
+        if self.about is None or number == len(self.offsets) or self.offsets[number] != offset:
+            return None
+        return Origin((*self.where, offset), self.values[number], *self.about(number))
 
     def place(self, number: int) -> Place:
         """Where change `number` stands."""

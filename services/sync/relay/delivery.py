@@ -7,7 +7,7 @@ everything else. A resource without rules never comes near that.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -72,7 +72,9 @@ class Delivery:
             # where nobody is served, projection does not follow what was heard
             tx.marks[stretch.where], tx.heard = tx.heard, None
 
-    def _exceptions(self, stretch: Stretch, keys: list[bytes | None], audience: Audience, tx: Filling) -> Exceptions:
+    def _exceptions(
+        self, stretch: Stretch, keys: Sequence[bytes | None], audience: Audience, tx: Filling
+    ) -> Exceptions:
         """The changes of a stretch that do not simply go on, in their order; each must be settled before the next.
 
         Number, id of the schema, the change decoded, and what becomes of it. What cannot be read is no exception: it is
@@ -89,8 +91,8 @@ class Delivery:
                     if gate.waits.any_in(where) and not digests:
                         digests = [gate.key_digest(key) for key in keys]
                     end = gate.waits.first(where, digests, at) if digests else len(keys)
-                    values = stretch.values if end == len(keys) else stretch.values[:end]
-                    at, rows, heard = fast.run(values, at, mark if is_live else None, _day(tx.now))
+                    heard_before = mark if is_live else None
+                    at, rows, heard = fast.run(stretch.values, at, heard_before, _day(tx.now), until=end)
                     score.judged += rows if is_live else 0
                     mark = Mark(*heard) if heard is not None else mark
                     if at > number:

@@ -9,11 +9,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from confluent_kafka import KafkaError
-from confluent_kafka import Message as Acknowledged
-
 from services.core import merkle
 from services.sync.projection.native import root
+from services.sync.relay.client import Gathered, Message
 from services.sync.relay.placing import partition_of
 
 _WIRE_HEADER = 5
@@ -30,10 +28,6 @@ def key_digest(secret: bytes, key: bytes) -> bytes:
 def op_of(value: bytes | None) -> str:
     """The operation of a record of a share topic, which is its first field: a text of one letter."""
     return "tombstone" if value is None else chr(value[_WIRE_HEADER + 1])
-
-
-Message = dict[str, Any]
-"""As `Producer.produce_batch` takes it."""
 
 
 @dataclass(slots=True)
@@ -55,38 +49,25 @@ class Traced:
 class Part:
     """What one partition of a share topic gets in a transaction, in its order: messages, and their leaf hashes.
 
-    `ends` are the offsets of the first and the last one, as the broker acknowledges them. An idempotent producer keeps
-    the order within a partition, so they tell where all of them are.
+    `ends` are the offsets of the first and the last one, once the broker has acknowledged them.
     """
 
-    messages: list[Message] = field(default_factory=list)
+    messages: Gathered
     leaves: bytearray = field(default_factory=bytearray)
-    ends: list[int] = field(default_factory=list)
+    ends: tuple[int, int] = (-1, -1)
     traced: Traced | None = None
-
-    def ask_for_ends(self, failed: Callable[[KafkaError], None]) -> None:
-        """Have the broker's word on the first and the last message kept, in the thread that polls the producer."""
-
-        def acknowledged(error: KafkaError | None, message: Acknowledged) -> None:
-            if error is not None:
-                failed(error)
-            else:
-                self.ends.append(int(message.offset() or 0))
-
-        for message in (self.messages[0], self.messages[-1]):
-            message["callback"] = acknowledged
-
-    @property
-    def is_acknowledged(self) -> bool:
-        return len(self.ends) == min(2, len(self.messages))
 
 
 @dataclass(slots=True)
 class Tally:
-    """Collects the deliveries of one grant while a transaction is filled; its manifest carries the `traceparent`."""
+    """Collects the deliveries of one grant while a transaction is filled; its manifest carries the `traceparent`.
+
+    `gather` makes what takes the messages for a partition.
+    """
 
     grant: Mapping[str, Any]
     partitions: int
+    gather: Callable[[], Gathered] = list[Message]
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_COUNTED.values(), 0))
     latency_min_us: int = -1
     latency_max_us: int = -1
@@ -120,7 +101,7 @@ class Tally:
         self.counts[_COUNTED[op]] += 1
         self.records += 1
         self.size += len(key) + len(value or b"")
-        part = self.parts.setdefault(partition_of(key, self.partitions), Part())
+        part = self._part(partition_of(key, self.partitions))
         part.messages.append({"key": key, "value": value})
         part.leaves += merkle.leaf_hash(merkle.record_entry(key, value))
         if latency_us is not None:
@@ -139,11 +120,11 @@ class Tally:
         if least >= 0:
             self._took(least, most)
         for number in range(self.partitions):
-            if messages := outcomes.messages(place, number):
-                part = self.parts.setdefault(number, Part())
-                part.messages += messages
+            if count := outcomes.count(place, number):
+                part = self._part(number)
+                outcomes.gather(place, number, part.messages)
                 part.leaves += outcomes.leaves(place, number)
-                self.records += len(messages)
+                self.records += count
 
     def keep_only(self, secret: bytes, keys: Container[bytes]) -> None:
         """Leave out the records whose keys (`key_digest`) are not among `keys`."""
@@ -153,6 +134,11 @@ class Tally:
             if key_digest(secret, message["key"]) in keys:
                 self.add(op_of(message["value"]), message["key"], message["value"], None)
 
+    def _part(self, number: int) -> Part:
+        if number not in self.parts:
+            self.parts[number] = Part(self.gather())
+        return self.parts[number]
+
     def _took(self, least_us: int, most_us: int) -> None:
         self.latency_min_us = least_us if self.latency_min_us < 0 else min(self.latency_min_us, least_us)
         self.latency_max_us = max(self.latency_max_us, most_us)
@@ -160,10 +146,7 @@ class Tally:
     def manifest(self, worker: str, sequence: int, now: datetime) -> dict[str, Any]:
         """The value for `sync.deliveries`, once all records are acknowledged."""
         parts = sorted(self.parts.items())
-        targets = [
-            _range(self.grant["topic"], partition, min(part.ends), max(part.ends), len(part.messages))
-            for partition, part in parts
-        ]
+        targets = [_range(self.grant["topic"], partition, *part.ends, len(part.messages)) for partition, part in parts]
         return {
             "grant": self.grant["id"],
             "thread": self.grant["thread"],

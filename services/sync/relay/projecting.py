@@ -31,12 +31,13 @@ from services.sync.projection.reference import (
 )
 from services.sync.projection.values import WrongType
 from services.sync.relay.changes import Audience, Change, Partition, Place, Stretch
+from services.sync.relay.client import TIMEOUT_SECONDS
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.repeats import Mark, later
 from services.sync.relay.routes import Route, State
 from services.sync.relay.serving import records, serve
 from services.sync.relay.standing import Standing
-from services.sync.relay.transaction import TIMEOUT_SECONDS, Filling, Transactions
+from services.sync.relay.transaction import Filling, Transactions
 
 log = structlog.get_logger()
 
@@ -88,28 +89,25 @@ class Projector:
 
     def pass_on(self, stretch: Stretch, at: int, until: int, audience: Audience, tx: Filling) -> None:
         """Project changes number `at` up to `until` (left out)."""
-        values = stretch.values if until == len(stretch.values) else stretch.values[:until]
         at = at if audience.grants else until
         by_reference = audience.catching_up and any(grant["divisions_before"] for grant in audience)
         while at < until:
             # the reference finds rows that have left the sight of a grant because divisions have changed
-            projection = None if by_reference else self._projection(values[at], audience)
+            projection = None if by_reference else self._projection(stretch.values[at], audience)
             stopped_at = at
             if projection is not None:
-                stopped_at = self._run(projection, stretch, values, at, audience, tx)
+                stopped_at = self._run(projection, stretch, at, until, audience, tx)
             if stopped_at == at:
                 self._pass_one(stretch, at, audience, tx)
                 at += 1
             else:
                 at = stopped_at
 
-    def _run(
-        self, projection: Any, stretch: Stretch, values: list[bytes], at: int, audience: Audience, tx: Filling
-    ) -> int:
+    def _run(self, projection: Any, stretch: Stretch, at: int, until: int, audience: Audience, tx: Filling) -> int:
         """Have the native engine project from change number `at` on; the number of the one before which it stopped."""
         mark = None if audience.catching_up else self.mark(stretch.where, tx)
         now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
-        outcomes = projection.run(values, at, mark, now_us, audience.catching_up)
+        outcomes = projection.run(stretch.values, at, mark, now_us, audience.catching_up, until=until)
         for place, grant in enumerate(audience):
             if outcomes.delivers(place):
                 tally = tx.tally(grant, self.partitions_of)

@@ -16,9 +16,10 @@ from services.core.kafka import StateView, read_to_end, state_consumer
 from services.core.settings import Settings
 from services.sync.projection.plan import grant_secret
 from services.sync.relay.assignment import Assignment
+from services.sync.relay.client import Message
 from services.sync.relay.inspection import Inspection
 from services.sync.relay.lanes import Lanes
-from services.sync.relay.manifest import Message, Tally, key_digest, op_of
+from services.sync.relay.manifest import Tally, key_digest, op_of
 from services.sync.relay.progress import Progress
 from services.sync.relay.projecting import Projector
 from services.sync.relay.reading import read_at

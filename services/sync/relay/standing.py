@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import structlog
 
 from services.sync.relay.changes import Partition, Stretch
-from services.sync.relay.manifest import Message
+from services.sync.relay.client import Message
 from services.sync.relay.repeats import Mark
 from services.sync.relay.routes import Route, State
 

@@ -14,18 +14,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from confluent_kafka import Message
 from opentelemetry.trace import Span, SpanKind, format_trace_id
 
 from services.core import telemetry
 from services.core.avro import Registry
 from services.sync.projection.plan import grant_secret
 from services.sync.projection.reference import EPOCH, committed_at, position
+from services.sync.relay.changes import Origin, Place
 from services.sync.relay.manifest import Part, Tally, Traced, key_digest, op_of
 from services.sync.relay.routes import Route
-from services.sync.tracing import carried_by, ids_of, of_grant, operation, place
+from services.sync.tracing import carried_in, ids_of, of_grant, operation, place
 
-Place = tuple[str, int, int]
 _MOST_GRANTS = 50
 """How many deliveries of one change are told; a trace of thousands is read by nobody."""
 
@@ -54,7 +53,7 @@ class FollowedChange:
         for span, part in self.sends:
             if part.traced is not None:
                 behind = len(part.messages) - 1 - part.traced.number
-                span.set_attribute("messaging.kafka.offset", max(part.ends) - behind)
+                span.set_attribute("messaging.kafka.offset", part.ends[1] - behind)
             span.end()
         self.process.end()
         return format_trace_id(self.process.get_span_context().trace_id)
@@ -74,15 +73,10 @@ class Tracing:
         last = Counter(tally.last_change for tally in tallies.values())
         return last.most_common(1)[0][0]
 
-    def follow(
-        self, message: Message, route: Route, tallies: Mapping[str, Tally], times: Times
-    ) -> FollowedChange | None:
-        """Begin the spans of `message`, a change that is about to be delivered; None where its trace is not sampled."""
-        value = message.value()
-        assert value is not None
-        envelope = self._registry.decode(value)[1]
-        where = (str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
-        over = self._before(message, envelope, route, where)
+    def follow(self, origin: Origin, route: Route, tallies: Mapping[str, Tally], times: Times) -> FollowedChange | None:
+        """Begin the spans of a change that is about to be delivered; None where its trace is not sampled."""
+        envelope, where = self._registry.decode(origin.value)[1], origin.place
+        over = self._before(origin, envelope, route)
         if not over[0][0].is_recording():
             return None
         self._next = time.monotonic() + self._apart
@@ -110,16 +104,14 @@ class Tracing:
             self._follow_to(tally, envelope, made)
         return made
 
-    def _before(
-        self, message: Message, envelope: Mapping[str, Any], route: Route, where: Place
-    ) -> list[tuple[Span, int]]:
+    def _before(self, origin: Origin, envelope: Mapping[str, Any], route: Route) -> list[tuple[Span, int]]:
         """The source's commit and the connector's way, which are over, with their ends."""
         source, system = envelope["source"], str(route.resource["mount"]["system"])
-        at, stands, carried = committed_at(envelope), position(envelope), carried_by(message)
+        at, stands, carried = committed_at(envelope), position(envelope), carried_in(origin.headers)
         committed = (at - EPOCH) // timedelta(microseconds=1) * 1_000
         # what is known to the millisecond only may seem to be earlier than what it follows
         read = max(committed, _read_at(envelope))
-        written = max(read, message.timestamp()[1] * 1_000_000)
+        written = max(read, origin.written_ms * 1_000_000)
         names = {"db.namespace": source.get("db"), "db.collection.name": source.get("table")}
         commit = telemetry.begin(
             f"commit {system}",
@@ -135,9 +127,9 @@ class Tracing:
             at=committed,
         )
         send = telemetry.begin(
-            f"send {where[0]}",
+            f"send {origin.place[0]}",
             SpanKind.PRODUCER,
-            {**place(*where), **operation("send")},
+            {**place(*origin.place), **operation("send")},
             parent=telemetry.context_in(commit),
             at=read,
         )

@@ -26,6 +26,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from sqlalchemy.exc import DBAPIError
 
+from services.core import telemetry
 from services.core.avro import Registry, RegistryUnavailable
 from services.core.kafka import ensure_topics
 from services.core.settings import Settings
@@ -33,6 +34,7 @@ from services.sync.relay import metrics
 from services.sync.relay.assignment import Assignment
 from services.sync.relay.budget import SealingBudget
 from services.sync.relay.changes import Audience, Stretch
+from services.sync.relay.client import DeliveryFailed
 from services.sync.relay.delivery import Delivery
 from services.sync.relay.followed import Followed
 from services.sync.relay.inspection import Inspection
@@ -45,7 +47,7 @@ from services.sync.relay.replays import Replays
 from services.sync.relay.routes import build
 from services.sync.relay.standing import Lane, Standing
 from services.sync.relay.tracing import FollowedChange, Times, Tracing
-from services.sync.relay.transaction import DeliveryFailed, Filling, Transactions
+from services.sync.relay.transaction import Filling, Transactions
 from services.sync.topics import quarantine
 
 log = structlog.get_logger()
@@ -189,7 +191,7 @@ class Relay:
                 grants = [grant for grant in route.live(tx.now) if (grant["id"], *stretch.where) in merged]
                 self._delivery.relay(stretch, Audience(route, grants), tx)
         projecting = time.perf_counter() - begun
-        followed = self._follow(tx, began_at, projecting)
+        followed = self._follow(batch, tx, began_at, projecting)
         self._transactions.commit(tx, ends)
         self._standing.live.update(ends)
         self._standing.unwritten = set()
@@ -202,17 +204,17 @@ class Relay:
             trace=followed.committed() if followed else None,
         )
 
-    def _follow(self, tx: Filling, began_at: int, projecting: float) -> FollowedChange | None:
+    def _follow(self, batch: list[Stretch], tx: Filling, began_at: int, projecting: float) -> FollowedChange | None:
         """Begin a trace of one change of the live batch, where spans go anywhere and it is due."""
-        messages = self._assignment.messages
-        if not messages or (place := self._tracing.choose(tx.tallies)) is None:
+        if not telemetry.is_exporting() or (place := self._tracing.choose(tx.tallies)) is None:
             return None
-        message = next((one for one in messages if (one.topic(), one.partition(), one.offset()) == place), None)
-        if message is None:
+        stretch = next((one for one in batch if one.where == place[:2]), None)
+        origin = stretch.origin(place[2]) if stretch is not None else None
+        if origin is None:
             return None
         checking = int(tx.checking * 1e9)
         times = Times(begun=began_at, checking=checking, projecting=int(projecting * 1e9) - checking)
-        return self._tracing.follow(message, self._standing.routes[place[0]], tx.tallies, times)
+        return self._tracing.follow(origin, self._standing.routes[place[0]], tx.tallies, times)
 
     def _deliver_slice(self, slice_: Stretch, lanes: list[Lane]) -> None:
         """A slice for the grants of `lanes`, which catch up."""

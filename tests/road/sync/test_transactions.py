@@ -24,7 +24,8 @@ from cli.exchange import Exchange
 from services.core import db
 from services.core.avro import Codec
 from services.core.kafka import admin_client, read_to_end
-from services.sync.relay import assignment, transaction
+from services.sync.relay import assignment
+from services.sync.relay.client import batches, messages
 from services.sync.relay.followed import Followed
 from services.sync.relay.number import Number
 from services.sync.relay.worker import GROUP, Relay
@@ -129,13 +130,16 @@ class Second:
 
 
 @contextmanager
-def second_worker(town: Town, network: Network, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
-    """One that reaches the broker over `network`, and waits for no answer for long."""
-    monkeypatch.setattr(transaction, "TIMEOUT_SECONDS", 3.0)
+def second_worker(town: Town, network: Network, client: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Second]:
+    """One that reaches the broker over `network` by a `client` of its own, and waits for no answer for long."""
     monkeypatch.setattr(assignment, "TIMEOUT_SECONDS", 3.0)
-    monkeypatch.setattr(transaction, "REQUEST_TIMEOUT_MS", 2_000)
+    monkeypatch.setattr(messages, "TIMEOUT_SECONDS", 3.0)
+    monkeypatch.setattr(messages, "REQUEST_TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr(batches, "REQUEST_TIMEOUT_SECONDS", 2.0)
     stop, exchange, admin = threading.Event(), town.exchange, town.exchange.admin()
-    through = exchange.settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{network.port}"})
+    through = exchange.settings.model_copy(
+        update={"kafka_bootstrap": f"127.0.0.1:{network.port}", "relay_client": client}
+    )
     followed, held = Followed(through, exchange.registry), Number(db.engine(exchange.settings, "sync"))
     followed.start()
     relay = Relay(through, exchange.registry, admin_client(through, "sync"), followed, held, filled=True)
@@ -184,19 +188,23 @@ def all_once(town: Town, topic: str, written: Mapping[int, int], seconds: float 
     assert {key: seen for key, seen in found.items() if seen != list(range(1, written[int(key[1:])] + 1))} == {}
 
 
-def test_every_change_once_over_a_network_that_breaks_transactions(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("client", ["batches", "messages"])
+def test_every_change_once_over_a_network_that_breaks_transactions(
+    town: Town, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Network(town.exchange.home.ports["kafka"], SEED, one_in=40) as network:
-        with second_worker(town, network, monkeypatch) as second:
+        with second_worker(town, network, client, monkeypatch) as second:
             pass_through(network, second.counts, TRANSACTIONS)
             all_once(town, second.grant["topic"], second.counts.written)
         assert len(network.met) > 2, network.met
 
 
-def test_nothing_follows_a_commit_that_may_still_come(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("client", ["batches", "messages"])
+def test_nothing_follows_a_commit_that_may_still_come(town: Town, client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """librdkafka says it again itself, and what it said first would commit the half of what follows."""
     broker = town.exchange.home.ports["kafka"]
     with Network(broker, SEED, one_in=4, faults=["late"], matters={END_TXN}) as network:
-        with second_worker(town, network, monkeypatch) as second:
+        with second_worker(town, network, client, monkeypatch) as second:
             pass_through(network, second.counts, 20)
             all_once(town, second.grant["topic"], second.counts.written)
         runs = {run for run, _ in numbers(town.exchange, {second.grant["id"]})}

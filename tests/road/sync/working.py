@@ -9,52 +9,58 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from services.core import db, telemetry
 from services.core.avro import Registry
 from services.core.http import stop_at_signals
-from services.core.kafka import OffsetSender, admin_client
+from services.core.kafka import admin_client
 from services.core.settings import settings
 from services.sync.relay import transaction
+from services.sync.relay.client import Gathered, Writer, writer
 from services.sync.relay.followed import Followed
 from services.sync.relay.number import Number
 from services.sync.relay.worker import Relay
 
 
-def stopping(folder: Path) -> type[OffsetSender]:
-    def stop(producer: Producer) -> None:
-        producer.flush()
-        (folder / "stop").unlink()
-        (folder / "stopped").touch()
+class Stopping:
+    """A writer that stops its process when it is told to."""
+
+    def __init__(self, folder: Path, made: Writer) -> None:
+        self._folder, self._made, self._delivers = folder, made, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    def deliver(self, topic: str, partition: int, messages: Gathered, traced: tuple[int, str] | None) -> None:
+        self._delivers = True
+        self._made.deliver(topic, partition, messages, traced)
+
+    def send_offsets(self, offsets: Sequence[TopicPartition], member: Any) -> None:
+        told, delivers, self._delivers = self._folder / "stop", self._delivers, False
+        asked = told.read_text() if delivers and told.exists() else ""
+        if asked == "before":
+            self._stop()
+        self._made.send_offsets(offsets, member)
+        if asked == "after":
+            self._stop()
+
+    def _stop(self) -> None:
+        self._made.flush()
+        (self._folder / "stop").unlink()
+        (self._folder / "stopped").touch()
         os.kill(os.getpid(), signal.SIGSTOP)
-
-    class Stopping(OffsetSender):
-        def send(
-            self, producer: Producer, offsets: list[TopicPartition], group: Any, seconds: float
-        ) -> Callable[[], None]:
-            asked = (folder / "stop").read_text() if len(producer) > 0 and (folder / "stop").exists() else ""
-            if asked == "before":
-                stop(producer)
-            sent = super().send(producer, offsets, group, seconds)
-            if asked == "after":
-                sent()
-                stop(producer)
-                return lambda: None
-            return sent
-
-    return Stopping
 
 
 def main(folder: Path) -> None:
     here, stop = settings(), stop_at_signals()
     telemetry.start("sync", here)
     registry = Registry(here.registry_url)
-    transaction.OffsetSender = stopping(folder)  # type: ignore[misc]
+    transaction.writer = lambda *given: cast(Writer, Stopping(folder, writer(*given)))
     followed = Followed(here, registry)
     followed.start()
     number = Number(db.engine(here, "sync"))

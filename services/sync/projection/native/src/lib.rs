@@ -11,19 +11,20 @@ mod project;
 mod repeats;
 mod value;
 mod walk;
+mod wire;
 
 use judge::Rules;
 use plan::Plan;
-use project::{Asked, Outcome, Room, Run};
+use project::{Asked, Outcome, Partition, Room, Run};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyIndexError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyList};
 use repeats::{Mark, Ops};
 use sha2::Sha256;
 use std::sync::Arc;
 use tongshu_core::merkle;
+use wire::{Changes, Column, Fetched, Fetcher, Gathered, Records, Writer};
 
 create_exception!(tongshu_projection, Unsupported, PyException, "A plan that this engine does not know how to run.");
 
@@ -73,21 +74,22 @@ impl Projection {
         Ok(Self { plan: Plan::of(&json).map_err(Unsupported::new_err)?, room: Arc::default() })
     }
 
-    /// Project `changes` (wire format, all of this schema) from number `start` on.
-    #[pyo3(signature = (changes, start, mark, now_us, catching_up, *, leaves = true))]
+    /// Project `changes` (wire format, all of this schema) from number `start` on, up to `until` (left out).
+    #[pyo3(signature = (changes, start, mark, now_us, catching_up, *, leaves = true, until = None))]
     #[allow(clippy::too_many_arguments)] // as Python calls it
     fn run(
         &self,
         py: Python<'_>,
-        changes: Vec<Bound<'_, PyBytes>>,
+        changes: Changes<'_>,
         start: usize,
         mark: Option<MarkParts>,
         now_us: i64,
         catching_up: bool,
         leaves: bool,
+        until: Option<usize>,
     ) -> Outcomes {
         let asked = Asked { start, mark: mark.map(mark_of), now_us, catching_up, leaves };
-        let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
+        let bytes = changes.bytes(until);
         let run = py.detach(|| project::run(&self.plan, &bytes, asked, self.room.take()));
         Outcomes { run, room: self.room.clone() }
     }
@@ -104,18 +106,20 @@ impl Judge {
         Ok(Self { plan, rules })
     }
 
-    /// Judge `changes` (wire format) from number `start` on: the number of the first that needs a second look, how many
+    /// Judge `changes` (wire format) from number `start` on, up to `until` (left out): the number of the first that needs a second look, how many
     /// rows were judged before it, and the mark there. Without a mark as a lane does.
+    #[pyo3(signature = (changes, start, mark, today, *, until = None))]
     fn run(
         &self,
         py: Python<'_>,
-        changes: Vec<Bound<'_, PyBytes>>,
+        changes: Changes<'_>,
         start: usize,
         mark: Option<MarkParts>,
         today: i64,
+        until: Option<usize>,
     ) -> (usize, u64, Option<MarkParts>) {
         let mark = mark.map(mark_of);
-        let bytes: Vec<&[u8]> = changes.iter().map(|one| one.as_bytes()).collect();
+        let bytes = changes.bytes(until);
         let judged = py.detach(|| judge::judge(&self.plan, &self.rules, &bytes, judge::Asked { start, mark, today }));
         (judged.stopped_at, judged.rows, judged.mark.as_ref().map(parts_of))
     }
@@ -155,32 +159,36 @@ impl Outcomes {
         Ok((outcome.counts, outcome.changes, outcome.first, outcome.last, least, most, bytes))
     }
 
-    /// The records for a partition of a grant's topic, as `Producer.produce_batch` takes them.
+    /// How many records a partition of a grant's topic gets.
+    fn count(&self, grant: usize, partition: usize) -> PyResult<usize> {
+        Ok(self.partition(grant, partition)?.records.len())
+    }
+
+    /// These records, as `Producer.produce_batch` takes them.
     fn messages<'py>(&self, py: Python<'py>, grant: usize, partition: usize) -> PyResult<Bound<'py, PyList>> {
-        let part = self.outcome(grant)?.partitions.get(partition).ok_or_else(no_such)?;
         let messages = PyList::empty(py);
-        for record in &part.records {
-            let message = PyDict::new(py);
-            message.set_item(intern!(py, "key"), PyBytes::new(py, &part.bytes[record.key.0..record.key.1]))?;
-            match record.value {
-                Some((start, end)) => message.set_item(intern!(py, "value"), PyBytes::new(py, &part.bytes[start..end]))?,
-                None => message.set_item(intern!(py, "value"), py.None())?,
-            }
-            messages.append(message)?;
-        }
+        Gathered::Messages(messages.clone()).add(py, self.partition(grant, partition)?)?;
         Ok(messages)
+    }
+
+    /// Add these records to `gathered`, which is of either kind.
+    fn gather(&self, py: Python<'_>, grant: usize, partition: usize, mut gathered: Gathered<'_>) -> PyResult<()> {
+        gathered.add(py, self.partition(grant, partition)?)
     }
 
     /// The leaf hashes of these records, 32 bytes each.
     fn leaves<'py>(&self, py: Python<'py>, grant: usize, partition: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let part = self.outcome(grant)?.partitions.get(partition).ok_or_else(no_such)?;
-        Ok(PyBytes::new(py, part.leaves.as_flattened()))
+        Ok(PyBytes::new(py, self.partition(grant, partition)?.leaves.as_flattened()))
     }
 }
 
 impl Outcomes {
     fn outcome(&self, grant: usize) -> PyResult<&Outcome> {
         self.run.outcomes.get(grant).ok_or_else(no_such)
+    }
+
+    fn partition(&self, grant: usize, partition: usize) -> PyResult<&Partition> {
+        self.outcome(grant)?.partitions.get(partition).ok_or_else(no_such)
     }
 }
 
@@ -204,5 +212,10 @@ fn tongshu_projection(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Projection>()?;
     module.add_class::<Judge>()?;
     module.add_class::<Outcomes>()?;
+    module.add_class::<Column>()?;
+    module.add_class::<Fetched>()?;
+    module.add_class::<Fetcher>()?;
+    module.add_class::<Records>()?;
+    module.add_class::<Writer>()?;
     module.add_function(wrap_pyfunction!(root, module)?)
 }

@@ -4,6 +4,7 @@ use crate::value::{Value, year_month};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value as Json;
 use sha2::Sha256;
+use std::io::Write;
 use tongshu_core::avro::put_bytes;
 
 /// A grant's key, its state ready to be copied for every value.
@@ -63,10 +64,11 @@ impl Mask {
             }
             Self::Year | Self::Month => {
                 let (year, month) = year_month(value).unwrap_or_default();
-                scratch.extend_from_slice(format!("{year:04}").as_bytes());
-                if matches!(self, Self::Month) {
-                    scratch.extend_from_slice(format!("-{month:02}").as_bytes());
-                }
+                let done = match self {
+                    Self::Month => write!(scratch, "{year:04}-{month:02}"),
+                    _ => write!(scratch, "{year:04}"),
+                };
+                done.expect("memory takes all");
             }
             Self::Range(width) => {
                 let whole = match *value {
@@ -75,7 +77,7 @@ impl Mask {
                     _ => 0,
                 };
                 let start = whole.div_euclid(*width) * width;
-                scratch.extend_from_slice(format!("{start}-{}", start + width - 1).as_bytes());
+                write!(scratch, "{start}-{}", start + width - 1).expect("memory takes all");
             }
         }
         put_bytes(out, scratch);

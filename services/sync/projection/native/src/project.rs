@@ -12,6 +12,7 @@ use sha2::Sha256;
 use std::sync::Mutex;
 use tongshu_core::avro::{Broken, put_long};
 use tongshu_core::merkle::{Hash, leaf};
+use tongshu_wire::partition_of;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
@@ -465,30 +466,4 @@ fn put_position(out: &mut Vec<u8>, position: i64) {
     let mut digits = [0; 16];
     hex::encode_to_slice(position.to_be_bytes(), &mut digits).expect("8 bytes are 16 digits");
     out.extend_from_slice(&digits);
-}
-
-/// Where Kafka's Java clients would place the key.
-fn partition_of(key: &[u8], partitions: usize) -> usize {
-    (murmur2(key) & 0x7fff_ffff) as usize % partitions
-}
-
-fn murmur2(data: &[u8]) -> u32 {
-    const MIX: u32 = 0x5bd1_e995;
-    let mut hash = 0x9747_b28c ^ data.len() as u32;
-    let mut words = data.chunks_exact(4);
-    for word in &mut words {
-        let mut word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(MIX);
-        word ^= word >> 24;
-        hash = hash.wrapping_mul(MIX) ^ word.wrapping_mul(MIX);
-    }
-    let rest = words.remainder();
-    if !rest.is_empty() {
-        for (place, byte) in rest.iter().enumerate() {
-            hash ^= u32::from(*byte) << (8 * place);
-        }
-        hash = hash.wrapping_mul(MIX);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(MIX);
-    hash ^ hash >> 15
 }

@@ -1,0 +1,334 @@
+//! Record batches (Kafka's message format 2): read into slices of whole records, and built.
+
+use crate::connection::{Error, Result, garbled};
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::compression::{Decompressor, Gzip, Snappy, Zstd};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::{Read, Write};
+
+const HEAD: usize = 61;
+/// From here on the checksum counts.
+const CHECKED: usize = 21;
+const LOG_APPEND_TIME: i16 = 1 << 3;
+const TRANSACTIONAL: i16 = 1 << 4;
+const CONTROL: i16 = 1 << 5;
+const LZ4: i16 = 3;
+/// The least that may be left of a batch before another begins.
+const MOST_BYTES: usize = 900_000;
+
+thread_local! {
+    /// Made once, for what is made anew has to be made zero first, which costs as much as to unpack.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 1 << 18]);
+}
+
+/// Where a record lies among the bytes of its slice.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub offset: i64,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+    key: Option<(u32, u32)>,
+    value: Option<(u32, u32)>,
+    headers: u32,
+}
+
+/// A header of a record.
+pub type Header<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// Records of one partition, in their order, and the bytes in which they lie.
+pub struct Slice {
+    bytes: Bytes,
+    pub entries: Vec<Entry>,
+    /// The offset after the last one, whether it is a record that counts or not.
+    pub end: i64,
+}
+
+impl Slice {
+    pub fn key(&self, entry: &Entry) -> Option<&[u8]> {
+        entry.key.map(|(start, end)| &self.bytes[start as usize..end as usize])
+    }
+
+    pub fn value(&self, entry: &Entry) -> Option<&[u8]> {
+        entry.value.map(|(start, end)| &self.bytes[start as usize..end as usize])
+    }
+
+    pub fn headers(&self, entry: &Entry) -> Vec<Header<'_>> {
+        let mut rest = Reading { bytes: &self.bytes, at: entry.headers as usize };
+        let mut found = Vec::new();
+        let count = rest.long().unwrap_or(0);
+        for _ in 0..count {
+            let (Ok(Some(name)), Ok(value)) = (rest.piece(), rest.piece()) else {
+                break;
+            };
+            let piece = |(start, end): (u32, u32)| &self.bytes[start as usize..end as usize];
+            found.push((piece(name), value.map(piece)));
+        }
+        found
+    }
+}
+
+/// Transactions that came to nothing, as a broker names them beside what it hands out: producer, first offset.
+#[derive(Default)]
+pub struct Aborted {
+    /// The latest first.
+    to_come: Vec<(i64, i64)>,
+    under_way: HashSet<i64>,
+}
+
+impl Aborted {
+    pub fn of(mut transactions: Vec<(i64, i64)>) -> Self {
+        transactions.sort_by_key(|(_, first)| std::cmp::Reverse(*first));
+        Self { to_come: transactions, under_way: HashSet::new() }
+    }
+
+    fn holds(&mut self, producer: i64, last_offset: i64) -> bool {
+        while let Some((other, _)) = self.to_come.pop_if(|(_, first)| *first <= last_offset) {
+            self.under_way.insert(other);
+        }
+        self.under_way.contains(&producer)
+    }
+}
+
+/// Read what a broker has handed out, from offset `from` on: a slice of each batch that has records.
+///
+/// Markers of transactions are passed over, and so is what `aborted` holds. A batch that is cut off at the end is the
+/// next request's.
+pub fn read(mut bytes: Bytes, from: i64, mut aborted: Aborted) -> Result<(Vec<Slice>, i64)> {
+    let (mut slices, mut next) = (Vec::new(), from);
+    while bytes.len() >= HEAD {
+        let length = usize::try_from(int(&bytes, 8)).map_or(0, |length| length.saturating_add(12));
+        if length < HEAD {
+            return Err(garbled("a record batch"));
+        }
+        if bytes.len() < length {
+            break;
+        }
+        let batch = bytes.split_to(length);
+        let (base, attributes, last) = (long(&batch, 0), short(&batch, 21), int(&batch, 23));
+        if batch[16] != 2 || crc32c::crc32c(&batch[CHECKED..]) != int(&batch, 17) as u32 {
+            return Err(garbled(format!("the record batch at {base}: its format or its checksum")));
+        }
+        let end = base + i64::from(last) + 1;
+        let producer = long(&batch, 43);
+        let is_aborted = attributes & TRANSACTIONAL != 0 && aborted.holds(producer, end - 1);
+        next = next.max(end);
+        if attributes & CONTROL != 0 {
+            aborted.under_way.remove(&producer);
+        } else if !is_aborted && end > from {
+            let (first, latest) = (long(&batch, 27), long(&batch, 35));
+            let count = int(&batch, 57).max(0) as usize;
+            let bytes = unpacked(attributes & 7, batch.slice(HEAD..))?;
+            let stamped = (attributes & LOG_APPEND_TIME != 0).then_some(latest);
+            let entries = entries(&bytes, count, base, first, stamped, from)?;
+            slices.push(Slice { bytes, entries, end });
+        }
+    }
+    Ok((slices, next))
+}
+
+fn entries(bytes: &[u8], count: usize, base: i64, first: i64, stamped: Option<i64>, from: i64) -> Result<Vec<Entry>> {
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(garbled(format!("a batch of {} bytes", bytes.len())));
+    }
+    let mut found = Vec::with_capacity(count.min(bytes.len() / 7));
+    let mut at = 0;
+    for _ in 0..count {
+        let mut record = Reading { bytes, at };
+        let length = record.long()?;
+        let end = usize::try_from(length).ok().and_then(|length| record.at.checked_add(length));
+        let end = end.filter(|end| *end <= bytes.len()).ok_or_else(|| garbled("a record's length"))?;
+        record.bytes = &bytes[..end];
+        record.at += 1;
+        let (later, beyond) = (record.long()?, record.long()?);
+        let (key, value) = (record.piece()?, record.piece()?);
+        let offset = base + beyond;
+        if offset >= from {
+            let timestamp = stamped.unwrap_or(first + later);
+            found.push(Entry { offset, timestamp, key, value, headers: record.at as u32 });
+        }
+        at = end;
+    }
+    Ok(found)
+}
+
+fn unpacked(codec: i16, mut packed: Bytes) -> Result<Bytes> {
+    let whole = |bytes: &mut Bytes| Ok(bytes.clone());
+    match codec {
+        0 => Ok(packed),
+        1 => Gzip::decompress(&mut packed, whole).map_err(garbled),
+        2 => Snappy::decompress(&mut packed, whole).map_err(garbled),
+        LZ4 => SCRATCH.with_borrow_mut(|scratch| {
+            let mut bytes = Vec::with_capacity(packed.len() * 2);
+            let mut decoder = lz4::Decoder::new(&packed[..])?;
+            loop {
+                match decoder.read(scratch)? {
+                    0 => return Ok(Bytes::from(bytes)),
+                    read => bytes.extend_from_slice(&scratch[..read]),
+                }
+            }
+        }),
+        4 => Zstd::decompress(&mut packed, whole).map_err(garbled),
+        other => Err(garbled(format!("a batch packed in the manner {other}"))),
+    }
+}
+
+struct Reading<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Reading<'_> {
+    /// A zigzag number of variable length.
+    #[inline]
+    fn long(&mut self) -> Result<i64> {
+        let (mut value, mut shift) = (0_u64, 0);
+        loop {
+            let byte = *self.bytes.get(self.at).ok_or_else(|| garbled("a record that ends too early"))?;
+            self.at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            }
+            shift += 7;
+            if shift > 63 {
+                return Err(garbled("a number of a record"));
+            }
+        }
+    }
+
+    /// Where a piece of bytes lies that its length precedes; None where there is none.
+    #[inline]
+    fn piece(&mut self) -> Result<Option<(u32, u32)>> {
+        let Ok(length) = usize::try_from(self.long()?) else {
+            return Ok(None);
+        };
+        let start = self.at;
+        let end = start.checked_add(length).filter(|end| *end <= self.bytes.len());
+        self.at = end.ok_or_else(|| garbled("a length in a record"))?;
+        Ok(Some((start as u32, self.at as u32)))
+    }
+}
+
+fn short(bytes: &[u8], at: usize) -> i16 {
+    i16::from_be_bytes(bytes[at..at + 2].try_into().expect("2 bytes"))
+}
+
+fn int(bytes: &[u8], at: usize) -> i32 {
+    i32::from_be_bytes(bytes[at..at + 4].try_into().expect("4 bytes"))
+}
+
+fn long(bytes: &[u8], at: usize) -> i64 {
+    i64::from_be_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
+}
+
+/// A batch that is being filled.
+#[derive(Default)]
+pub struct Batch {
+    records: Vec<u8>,
+    pub count: i32,
+}
+
+impl Batch {
+    /// One whose records lie in memory that another has used.
+    pub fn within(mut room: Vec<u8>) -> Self {
+        room.clear();
+        Self { records: room, count: 0 }
+    }
+
+    /// The memory of its records.
+    pub fn into_room(self) -> Vec<u8> {
+        self.records
+    }
+
+    /// Whether a record of so many bytes had better begin another one.
+    pub fn is_full_for(&self, bytes: usize) -> bool {
+        self.count > 0 && self.records.len() + bytes > MOST_BYTES
+    }
+
+    /// How many bytes its records are, not packed.
+    pub fn size(&self) -> usize {
+        self.records.len()
+    }
+
+    pub fn add(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
+        let piece = |bytes: Option<&[u8]>| bytes.map_or(1, |bytes| size_of_long(bytes.len() as i64) + bytes.len());
+        let mut length = 2 + size_of_long(self.count.into()) + piece(key) + piece(value);
+        length += size_of_long(headers.len() as i64);
+        length += headers.iter().map(|(name, value)| piece(Some(name)) + piece(*value)).sum::<usize>();
+        let out = &mut self.records;
+        out.reserve(length + 5);
+        put_long(out, length as i64);
+        out.extend_from_slice(&[0, 0]); // attributes, and as late as the first
+        put_long(out, self.count.into());
+        put_piece(out, key);
+        put_piece(out, value);
+        put_long(out, headers.len() as i64);
+        for (name, value) in headers {
+            put_piece(out, Some(name));
+            put_piece(out, *value);
+        }
+        self.count += 1;
+    }
+
+    /// The batch as a broker takes it, written in a transaction of `producer` (id, epoch) from `sequence` on.
+    pub fn built(&self, producer: (i64, i16), sequence: i32, timestamp: i64) -> Result<Bytes> {
+        let packed = packed(&self.records)?;
+        let is_packed = packed.len() < self.records.len();
+        let records = if is_packed { &packed } else { &self.records };
+        let mut out = BytesMut::with_capacity(HEAD + records.len());
+        out.put_i64(0);
+        out.put_i32((HEAD - 12 + records.len()) as i32);
+        out.put_i32(-1);
+        out.put_i8(2);
+        out.put_u32(0);
+        out.put_i16(TRANSACTIONAL | if is_packed { LZ4 } else { 0 });
+        out.put_i32(self.count - 1);
+        out.put_i64(timestamp);
+        out.put_i64(timestamp);
+        out.put_i64(producer.0);
+        out.put_i16(producer.1);
+        out.put_i32(sequence);
+        out.put_i32(self.count);
+        out.extend_from_slice(records);
+        let checksum = crc32c::crc32c(&out[CHECKED..]);
+        out[17..21].copy_from_slice(&checksum.to_be_bytes());
+        Ok(out.freeze())
+    }
+}
+
+fn packed(records: &[u8]) -> Result<Vec<u8>> {
+    // Kafka's readers know blocks that stand for themselves only
+    let mut encoder = lz4::EncoderBuilder::new()
+        .block_mode(lz4::BlockMode::Independent)
+        .level(0)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .build(Vec::with_capacity(records.len() / 2 + 64))?;
+    encoder.write_all(records)?;
+    let (packed, done) = encoder.finish();
+    done.map(|()| packed).map_err(Error::from)
+}
+
+fn put_long(out: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    while rest > 0x7f {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}
+
+fn size_of_long(value: i64) -> usize {
+    let bits = 64 - (((value << 1) ^ (value >> 63)) as u64 | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+fn put_piece(out: &mut Vec<u8>, piece: Option<&[u8]>) {
+    match piece {
+        Some(bytes) => {
+            put_long(out, bytes.len() as i64);
+            out.extend_from_slice(bytes);
+        }
+        None => put_long(out, -1),
+    }
+}
