@@ -25,6 +25,7 @@ WORKDIR /native
 COPY services/Cargo.toml services/Cargo.lock ./
 COPY services/core/native core/native
 COPY services/sync/projection/native sync/projection/native
+COPY services/sync/relay/native sync/relay/native
 COPY services/audit/native audit/native
 RUN cargo build --release --locked \
  && for name in projection sealing; do mv target/release/libtongshu_$name.so tongshu_$name.abi3.so; done

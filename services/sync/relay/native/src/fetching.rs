@@ -125,8 +125,10 @@ impl Fetcher {
     pub fn take(&self, wait: Duration, most: usize) -> Result<Vec<(Partition, Vec<Slice>)>> {
         let mut state = self.0.lock();
         let until = Instant::now() + wait;
-        state.look_for_leaders();
-        serve(&self.0, &mut state);
+        if state.looked_at.elapsed() > LOOK_AGAIN {
+            state.look_for_leaders();
+            serve(&self.0, &mut state);
+        }
         while state.ready.is_empty() && state.failure.is_none() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -185,12 +187,12 @@ impl State {
         asked
     }
 
-    /// Look for those partitions' leaders that are not known, at most once a while.
+    /// Look for those partitions' leaders that are not known.
     fn look_for_leaders(&mut self) {
         let unknown = |(topic, number): &&Partition| self.cluster.leader(topic, *number).is_none();
         let topics: Vec<String> = self.positions.keys().filter(unknown).map(|(topic, _)| topic.clone()).collect();
-        if !topics.is_empty() && self.looked_at.elapsed() > LOOK_AGAIN {
-            self.looked_at = Instant::now();
+        self.looked_at = Instant::now();
+        if !topics.is_empty() {
             // where nobody can be asked yet, what was known is tried again
             let _ = self.cluster.learn(topics.iter().map(String::as_str));
         }
