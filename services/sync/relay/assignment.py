@@ -60,8 +60,7 @@ class Assignment:
             isolation_level=self.isolation,
             client_id=client_id,
         )
-        committed = self.isolation == "read_committed"
-        self._reader = reader(self._settings, self._source, client_id, committed=committed)
+        self._reader = reader(self._settings, self._source, client_id, committed=self.isolation == "read_committed")
         # asks for offsets that no open transaction of another worker can change any more (KIP-447): a consumer that
         # reads what is not committed would be told the older ones, and what lies between would be delivered twice
         self._settled = consumer(self._settings, "sync", self._group)

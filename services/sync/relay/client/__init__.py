@@ -110,6 +110,9 @@ def is_by_batches(settings: Settings) -> bool:
     return settings.relay_client == "batches" and native.is_here()
 
 
+# each brings its own client in, for the native one is not there on every machine
+
+
 def reader(settings: Settings, source: Consumer, client_id: str, *, committed: bool) -> Reader:
     """Of what the group assigns to `source`; only what is `committed`, or all."""
     if is_by_batches(settings):

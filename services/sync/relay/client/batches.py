@@ -42,6 +42,8 @@ class Reader:
         self._has_news = True
 
     def place(self, at: Mapping[Partition, int]) -> None:
+        # again, for librdkafka assigns what came by itself where something failed before we could
+        self._source.pause([TopicPartition(*where) for where in at])
         self._fetcher.place(list(at.items()))
 
     def leave(self, partitions: Sequence[Partition]) -> None:
