@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Message
 from opentelemetry.trace import Span, SpanKind
@@ -49,7 +49,7 @@ def ids_of(system: str, position: str, committed_at: datetime) -> Ids:
 
 def carried_by(message: Message) -> str | None:
     """The `traceparent` of a record; None where it has none."""
-    return carried_in(dict(message.headers() or ()).items())
+    return carried_in(cast(Any, message.headers()) or ())
 
 
 def carried_in(headers: Iterable[tuple[str, Any]]) -> str | None:

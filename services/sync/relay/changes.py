@@ -30,8 +30,8 @@ class Origin:
 class Stretch:
     """Changes of one partition: their offsets and bytes. `end` is the offset after the last message.
 
-    `keys` are the bytes of their keys, where the resource has rules; else None. `about` tells by the
-    number of a change when it was written and its headers, where traces go anywhere.
+    `keys` are the bytes of their keys, where the resource has rules; else None. `about` tells by the number of a change
+    when it was written and its headers, where traces go anywhere.
     """
 
     where: Partition
@@ -41,14 +41,18 @@ class Stretch:
     values: Sequence[bytes] = field(default_factory=list)
     about: Callable[[int], tuple[int, Sequence[tuple[str, bytes | None]]]] | None = None
 
-    def extend(self, messages: Sequence[Message]) -> None:
-        """Messages, in their order; a tombstone follows a delete, which has made its own, and is only read past."""
+    def fill(self, messages: Sequence[Message]) -> list[Message]:
+        """With all messages, in their order; which of them are changes.
+
+        A tombstone follows a delete, which has made its own, and is only read past.
+        """
         self.end = cast(int, messages[-1].offset()) + 1
         sound = [message for message in messages if message.value() is not None]
-        self.offsets = [*self.offsets, *cast(Iterator[int], map(Message.offset, sound))]
-        self.values = [*self.values, *cast(Iterator[bytes], map(Message.value, sound))]
+        self.offsets = list(cast(Iterator[int], map(Message.offset, sound)))
+        self.values = list(cast(Iterator[bytes], map(Message.value, sound)))
         if self.keys is not None:
-            self.keys = [*self.keys, *map(Message.key, sound)]
+            self.keys = list(map(Message.key, sound))
+        return sound
 
     def origin(self, offset: int) -> Origin | None:
         """The change at an offset, where it is one of these and more is told of them."""

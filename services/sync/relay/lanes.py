@@ -61,7 +61,7 @@ class Lanes:
         if not taken:
             return None, together
         slice_ = self._standing.stretch(lane.partition)
-        slice_.extend(taken)
+        slice_.fill(taken)
         return slice_, together
 
     def relay(self, slice_: Stretch, lanes: list[Lane], tx: Filling) -> None:

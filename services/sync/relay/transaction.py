@@ -90,9 +90,9 @@ class Transactions:
         self._run, self._sequences = f"sync-relay-{number}/{uuid.uuid4().hex[:12]}", {}
         self._inspection.begin_run(self._run)
         self.end()
-        self._writers = [
-            writer(self._settings, f"sync-relay-{number}-{turn}", f"tongshu-{self._run}") for turn in ("a", "b")
-        ]
+        self._writers = []
+        for turn in ("a", "b"):
+            self._writers.append(writer(self._settings, f"sync-relay-{number}-{turn}", f"tongshu-{self._run}"))
         self._turns = itertools.cycle(self._writers)
 
     def begin(self) -> Filling:

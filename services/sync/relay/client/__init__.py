@@ -49,7 +49,7 @@ class Reader(Protocol):
     """The live stream of the partitions that are ours. All but the constructor is for the worker's own thread."""
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
-        """Partitions have come, with where they are read from. Called while the group says so."""
+        """Partitions have come. Called while the group says so."""
 
     def place(self, at: Mapping[Partition, int]) -> None:
         """Go on at these offsets. Raises KafkaException."""
@@ -105,17 +105,14 @@ class Writer(Protocol):
     def end(self) -> None: ...
 
 
-def is_by_batches(settings: Settings) -> bool:
-    """Whether whole record batches are read and written."""
+def _by_batches(settings: Settings) -> bool:
+    """Whether whole record batches are read and written, by what is there only where the native engine is."""
     return settings.relay_client == "batches" and native.is_here()
-
-
-# each brings its own client in, for the native one is not there on every machine
 
 
 def reader(settings: Settings, source: Consumer, client_id: str, *, committed: bool) -> Reader:
     """Of what the group assigns to `source`; only what is `committed`, or all."""
-    if is_by_batches(settings):
+    if _by_batches(settings):
         from services.sync.relay.client import batches
 
         return batches.Reader(settings, source, client_id, committed=committed)
@@ -126,7 +123,7 @@ def reader(settings: Settings, source: Consumer, client_id: str, *, committed: b
 
 def writer(settings: Settings, transactional_id: str, client_id: str) -> Writer:
     """Raises KafkaException."""
-    if is_by_batches(settings):
+    if _by_batches(settings):
         from services.sync.relay.client import batches
 
         return batches.Writer(settings, transactional_id, client_id)

@@ -7,6 +7,7 @@ went well all the same (`services/core/connections.py`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, cast
@@ -58,31 +59,29 @@ class Reader:
         first = self._source.poll(wait_seconds)
         if first is None:
             return []
-        stretches = dict[Partition, Stretch]()
+        runs = defaultdict[Partition, list[Received]](list)
         for where, run in _by_partition((first, *self._source.consume(LIVE_BATCH - 1, 0))):
-            stretch = stretches.get(where) or begin(where)
+            runs[where] += run
+        stretches = list[Stretch]()
+        for where, run in runs.items():
+            stretch = begin(where)
             # one that has been given to us is read from what its last owner had committed when it was read first
             if stretch is not None and (new := [one for one in run if cast(int, one.offset()) >= stretch.end]):
-                stretches[where] = stretch
-                _extend(stretch, new)
-        return list(stretches.values())
+                _fill(stretch, new)
+                stretches.append(stretch)
+        return stretches
 
     def close(self) -> None:
         """`source` is its owner's to close."""
 
 
-def _extend(stretch: Stretch, messages: Sequence[Received]) -> None:
-    stretch.extend(messages)
+def _fill(stretch: Stretch, messages: Sequence[Received]) -> None:
+    sound = stretch.fill(messages)
+
+    def about(number: int) -> tuple[int, Sequence[tuple[str, bytes | None]]]:
+        return sound[number].timestamp()[1], cast(Any, sound[number].headers()) or ()
+
     if telemetry.is_exporting():
-        earlier, sound = stretch.about, [one for one in messages if one.value() is not None]
-        before = len(stretch.values) - len(sound)
-
-        def about(number: int) -> tuple[int, Sequence[tuple[str, bytes | None]]]:
-            if number < before and earlier is not None:
-                return earlier(number)
-            message = sound[number - before]
-            return message.timestamp()[1], cast(Any, message.headers()) or ()
-
         stretch.about = about
 
 
@@ -107,7 +106,7 @@ class Writer:
     """A transactional producer of librdkafka's."""
 
     def __init__(self, settings: Settings, transactional_id: str, client_id: str) -> None:
-        self._connections, self._offsets = Connections(), OffsetSender()
+        self._connections = Connections()
         self._producer = producer(
             settings, "sync", self._connections.logger,
             transactional_id=transactional_id,
@@ -119,6 +118,7 @@ class Writer:
             client_id=client_id,
         )  # fmt: skip
         self._producer.init_transactions(TIMEOUT_SECONDS)
+        self._offsets = OffsetSender()
         self._ends: dict[Partition, tuple[int, int]] = {}
         self._failed: KafkaError | None = None
         self._sent: Callable[[], None] | None = None

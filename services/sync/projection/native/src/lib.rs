@@ -106,8 +106,8 @@ impl Judge {
         Ok(Self { plan, rules })
     }
 
-    /// Judge `changes` (wire format) from number `start` on, up to `until` (left out): the number of the first that needs a second look, how many
-    /// rows were judged before it, and the mark there. Without a mark as a lane does.
+    /// Judge `changes` (wire format) from number `start` on, up to `until` (left out): the number of the first that needs
+    /// a second look, how many rows were judged before it, and the mark there. Without a mark as a lane does.
     #[pyo3(signature = (changes, start, mark, today, *, until = None))]
     fn run(
         &self,

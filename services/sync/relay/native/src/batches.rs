@@ -5,7 +5,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::compression::{Decompressor, Gzip, Snappy, Zstd};
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::{Read as _, Write};
+use tongshu_core::avro::{Cursor, Read, put_bytes, put_long};
 
 const HEAD: usize = 61;
 /// From here on the checksum counts.
@@ -14,7 +15,7 @@ const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 const LZ4: i16 = 3;
-/// The least that may be left of a batch before another begins.
+/// A batch whose records would be longer, not packed, is followed by another one.
 const MOST_BYTES: usize = 900_000;
 
 thread_local! {
@@ -54,22 +55,21 @@ impl Slice {
     }
 
     pub fn headers(&self, entry: &Entry) -> Vec<Header<'_>> {
-        let mut rest = Reading { bytes: &self.bytes, at: entry.headers as usize };
+        let mut rest = Cursor::new(&self.bytes, entry.headers as usize);
         let mut found = Vec::new();
         let count = rest.long().unwrap_or(0);
         for _ in 0..count {
-            let (Ok(Some(name)), Ok(value)) = (rest.piece(), rest.piece()) else {
+            let (Ok(Some(name)), Ok(value)) = (piece(&mut rest), piece(&mut rest)) else {
                 break;
             };
-            let piece = |(start, end): (u32, u32)| &self.bytes[start as usize..end as usize];
-            found.push((piece(name), value.map(piece)));
+            let bytes = |(start, end): (u32, u32)| &self.bytes[start as usize..end as usize];
+            found.push((bytes(name), value.map(bytes)));
         }
         found
     }
 }
 
 /// Transactions that came to nothing, as a broker names them beside what it hands out: producer, first offset.
-#[derive(Default)]
 pub struct Aborted {
     /// The latest first.
     to_come: Vec<(i64, i64)>,
@@ -132,24 +132,25 @@ fn entries(bytes: &[u8], count: usize, base: i64, first: i64, stamped: Option<i6
         return Err(garbled(format!("a batch of {} bytes", bytes.len())));
     }
     let mut found = Vec::with_capacity(count.min(bytes.len() / 7));
-    let mut at = 0;
+    let mut rest = Cursor::new(bytes, 0);
     for _ in 0..count {
-        let mut record = Reading { bytes, at };
-        let length = record.long()?;
-        let end = usize::try_from(length).ok().and_then(|length| record.at.checked_add(length));
-        let end = end.filter(|end| *end <= bytes.len()).ok_or_else(|| garbled("a record's length"))?;
-        record.bytes = &bytes[..end];
-        record.at += 1;
-        let (later, beyond) = (record.long()?, record.long()?);
-        let (key, value) = (record.piece()?, record.piece()?);
-        let offset = base + beyond;
-        if offset >= from {
-            let timestamp = stamped.unwrap_or(first + later);
-            found.push(Entry { offset, timestamp, key, value, headers: record.at as u32 });
+        let length = rest.bytes().map_err(|_| garbled("a record's length"))?.len();
+        let mut record = Cursor::new(&bytes[..rest.at], rest.at - length);
+        let one = entry(&mut record, base, first, stamped).map_err(|_| garbled(record.why.what))?;
+        if one.offset >= from {
+            found.push(one);
         }
-        at = end;
     }
     Ok(found)
+}
+
+#[inline]
+fn entry(record: &mut Cursor<'_>, base: i64, first: i64, stamped: Option<i64>) -> Read<Entry> {
+    record.byte()?; // attributes
+    let (later, beyond) = (record.long()?, record.long()?);
+    let (key, value) = (piece(record)?, piece(record)?);
+    let timestamp = stamped.unwrap_or(first + later);
+    Ok(Entry { offset: base + beyond, timestamp, key, value, headers: record.at as u32 })
 }
 
 fn unpacked(codec: i16, mut packed: Bytes) -> Result<Bytes> {
@@ -173,41 +174,15 @@ fn unpacked(codec: i16, mut packed: Bytes) -> Result<Bytes> {
     }
 }
 
-struct Reading<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Reading<'_> {
-    /// A zigzag number of variable length.
-    #[inline]
-    fn long(&mut self) -> Result<i64> {
-        let (mut value, mut shift) = (0_u64, 0);
-        loop {
-            let byte = *self.bytes.get(self.at).ok_or_else(|| garbled("a record that ends too early"))?;
-            self.at += 1;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
-            }
-            shift += 7;
-            if shift > 63 {
-                return Err(garbled("a number of a record"));
-            }
-        }
-    }
-
-    /// Where a piece of bytes lies that its length precedes; None where there is none.
-    #[inline]
-    fn piece(&mut self) -> Result<Option<(u32, u32)>> {
-        let Ok(length) = usize::try_from(self.long()?) else {
-            return Ok(None);
-        };
-        let start = self.at;
-        let end = start.checked_add(length).filter(|end| *end <= self.bytes.len());
-        self.at = end.ok_or_else(|| garbled("a length in a record"))?;
-        Ok(Some((start as u32, self.at as u32)))
-    }
+/// Where a piece of bytes lies that its length precedes; None where there is none.
+#[inline]
+fn piece(record: &mut Cursor<'_>) -> Read<Option<(u32, u32)>> {
+    let Ok(length) = usize::try_from(record.long()?) else {
+        return Ok(None);
+    };
+    let start = record.at;
+    record.take(length)?;
+    Ok(Some((start as u32, record.at as u32)))
 }
 
 fn short(bytes: &[u8], at: usize) -> i16 {
@@ -223,7 +198,6 @@ fn long(bytes: &[u8], at: usize) -> i64 {
 }
 
 /// A batch that is being filled.
-#[derive(Default)]
 pub struct Batch {
     records: Vec<u8>,
     pub count: i32,
@@ -309,15 +283,6 @@ fn packed(records: &[u8]) -> Result<Vec<u8>> {
     done.map(|()| packed).map_err(Error::from)
 }
 
-fn put_long(out: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest > 0x7f {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
 fn size_of_long(value: i64) -> usize {
     let bits = 64 - (((value << 1) ^ (value >> 63)) as u64 | 1).leading_zeros() as usize;
     bits.div_ceil(7)
@@ -325,10 +290,7 @@ fn size_of_long(value: i64) -> usize {
 
 fn put_piece(out: &mut Vec<u8>, piece: Option<&[u8]>) {
     match piece {
-        Some(bytes) => {
-            put_long(out, bytes.len() as i64);
-            out.extend_from_slice(bytes);
-        }
+        Some(bytes) => put_bytes(out, bytes),
         None => put_long(out, -1),
     }
 }

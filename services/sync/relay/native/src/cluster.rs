@@ -4,7 +4,7 @@ use crate::connection::{Connection, Error, Login, Result, said};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{FindCoordinatorRequest, MetadataRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub const COORDINATES_GROUPS: i8 = 0;
@@ -28,7 +28,8 @@ impl Cluster {
 
     /// Learn of topics what is so now; one that is not there is forgotten.
     pub fn learn<'a>(&mut self, topics: impl Iterator<Item = &'a str>) -> Result<()> {
-        let asked = topics.map(|name| MetadataRequestTopic::default().with_name(Some(name_of(name)))).collect();
+        let asked = topics.collect::<BTreeSet<_>>().into_iter();
+        let asked = asked.map(|name| MetadataRequestTopic::default().with_name(Some(name_of(name)))).collect();
         let request = MetadataRequest::default().with_topics(Some(asked)).with_allow_auto_topic_creation(false);
         let told = self.anyone(|one| one.ask(&request, 12))?;
         self.brokers = told.brokers.iter().map(|one| (one.node_id.0, format!("{}:{}", one.host, one.port))).collect();

@@ -18,7 +18,7 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, EndTxnRequest, GroupId, InitProducerIdRequest, ProduceRequest, TransactionalId,
     TxnOffsetCommitRequest,
 };
-use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::protocol::{Request, StrBytes};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::thread;
@@ -96,16 +96,9 @@ impl Writer {
             .with_transaction_timeout_ms(transaction_timeout.as_millis() as i32)
             .with_producer_id((-1).into())
             .with_producer_epoch(-1);
-        let mut patience = writer.patience();
-        loop {
-            let told = writer.coordinator()?.ask(&request, INIT_PRODUCER_ID)?;
-            if writer.may_ask_again(told.error_code, &mut patience) {
-                continue;
-            }
-            said(told.error_code, "to begin an epoch")?;
-            writer.producer = (told.producer_id.0, told.producer_epoch);
-            return Ok(writer);
-        }
+        let told = writer.settled(&request, INIT_PRODUCER_ID, |told| told.error_code, "to begin an epoch")?;
+        writer.producer = (told.producer_id.0, told.producer_epoch);
+        Ok(writer)
     }
 
     fn require_version_2(&mut self) -> Result<()> {
@@ -203,18 +196,11 @@ impl Writer {
             .with_producer_id(self.producer.0.into())
             .with_producer_epoch(self.producer.1)
             .with_committed(true);
-        let mut patience = self.patience();
-        loop {
-            let told = self.coordinator()?.ask(&request, END_TXN)?;
-            if self.may_ask_again(told.error_code, &mut patience) {
-                continue;
-            }
-            said(told.error_code, "to commit")?;
-            self.producer = (told.producer_id.0, told.producer_epoch);
-            self.sequences.clear();
-            self.is_begun = false;
-            return Ok(());
-        }
+        let told = self.settled(&request, END_TXN, |told| told.error_code, "to commit")?;
+        self.producer = (told.producer_id.0, told.producer_epoch);
+        self.sequences.clear();
+        self.is_begun = false;
+        Ok(())
     }
 
     // -- records -----------------------------------------------------------------------------------------------------
@@ -402,12 +388,24 @@ impl Writer {
             .with_topics(topics.collect())
     }
 
-    /// Whether the coordinator of transactions had better be asked once more, after a pause.
-    fn may_ask_again(&mut self, code: i16, patience: &mut Patience) -> bool {
-        if COORDINATED_ELSEWHERE.contains(&code) {
-            self.transactions = None;
+    /// What the coordinator of transactions says in the end; it is asked again where it had better be.
+    fn settled<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        code: fn(&R::Response) -> i16,
+        about: &str,
+    ) -> Result<R::Response> {
+        let mut patience = self.patience();
+        loop {
+            let told = self.coordinator()?.ask(request, version)?;
+            if COORDINATED_ELSEWHERE.contains(&code(&told)) {
+                self.transactions = None;
+            }
+            if !patience.waits(code(&told)) {
+                return said(code(&told), about).map(|()| told);
+            }
         }
-        patience.waits(code)
     }
 
     fn patience(&self) -> Patience {
