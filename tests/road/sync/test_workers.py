@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -78,15 +79,17 @@ def committed(admin: AdminClient, partitions: set[tuple[str, int]]) -> dict[tupl
 
 def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: Town, tmp_path: Path) -> None:
     exchange, admin = town.exchange, town.exchange.admin()
-    systems = {}
-    for _ in range(4):
+    workers, writing = [Worker(exchange, tmp_path / str(place)) for place in range(3)], threading.Event()
+    systems: dict[str, tuple[Table, Counts]] = {}
+    grants: list[dict[str, Any]] = []
+
+    def shared_out() -> Table:
         code = resource(town)
         system = mounted(town, code)
-        systems[code] = (as_table(town, system, code), Counts(town, system))
-    tables: list[Table] = [table for table, _ in systems.values()]
-    grants = [town.live_grant(table, _ITEMS) for table in tables]
-    workers, writing = [Worker(exchange, tmp_path / str(place)) for place in range(3)], threading.Event()
-    ours = {(table.topic, number) for table in tables for number in range(exchange.settings.cdc_partitions)}
+        table = as_table(town, system, code)
+        systems[code] = table, Counts(town, system)
+        grants.append(town.live_grant(table, _ITEMS))
+        return table
 
     def write() -> None:
         while not writing.wait(0.1):
@@ -96,10 +99,14 @@ def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: To
 
     writer = threading.Thread(target=write, name="systems")
     with ended(workers):
+        tables = [shared_out()]
         pids = {worker.process.pid for worker in workers}
+        # of topics that are there before them, one worker may get all that are ours: those that come later all share
+        eventually(lambda: shares(admin).keys(), lambda found: pids <= found, "their being members", _PATIENCE_SECONDS)
+        tables += [shared_out() for _ in range(3)]
+        ours = {(table.topic, number) for table in tables for number in range(exchange.settings.cdc_partitions)}
         shared = eventually(
             lambda: {pid: share & ours for pid, share in shares(admin).items()},
-            # which partitions a worker is given is the broker's affair
             lambda found: (
                 pids <= found.keys()
                 and set().union(*found.values()) == ours
