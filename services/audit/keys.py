@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from services.audit.store import Cursor, KeyPlace, Manifest
 from services.core.avro import Codec, NotAvro, RegistryUnavailable, UnknownSchema
-from services.core.kafka import consumer
+from services.core.kafka import consumer, gathered
 from services.core.settings import Settings
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ class KeyIndex(threading.Thread):
         while not self._stop_told.wait(_EVERY_SECONDS):
             if not self._is_mine():
                 continue
-            source = consumer(self._settings, "audit", "audit.keys")
+            source = consumer(self._settings, "audit", "audit.keys", **gathered(500))
             self._assigned = set()
             try:
                 self._follow(source)

@@ -34,7 +34,7 @@ from services.audit.topics import CHECKPOINTS, LOG, PROGRESS
 from services.audit.verifier import SM3_SUFFIX, Checkpoint, NotSigned, open_note
 from services.core.avro import Codec, Registry, RegistryUnavailable, UnknownSchema, load
 from services.core.connections import Connections
-from services.core.kafka import OffsetSender, committed, consumer, producer, read_to_end, state_consumer
+from services.core.kafka import OffsetSender, committed, consumer, gathered, producer, read_to_end, state_consumer
 from services.core.settings import Settings
 
 log = structlog.get_logger()
@@ -166,7 +166,7 @@ class Sequencer:
         )  # fmt: skip
         self._producer.init_transactions(_TIMEOUT_SECONDS)
         self._take_up()
-        self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic")
+        self._source = consumer(self._settings, "audit", GROUP, group_protocol="classic", **gathered(100))
         self._offsets = OffsetSender()
         self._inputs, self._discovered_at, self._settling, self._committing = set(), 0.0, None, None
         log.info("sealing", size=self._tiles.size)

@@ -24,7 +24,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from services.console.domain.live import Delivered, Happening, happening
 from services.core.avro import Codec, Registry, RegistryUnavailable
 from services.core.identity import Viewer
-from services.core.kafka import StateView, consumer, state_consumer
+from services.core.kafka import StateView, consumer, gathered, state_consumer
 from services.core.problems import Problem
 from services.core.settings import Settings
 from services.core.words import Words
@@ -185,7 +185,7 @@ class Feed:
         self._resources.stop()
 
     def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
-        source = consumer(self._settings, "console", "console.live")
+        source = consumer(self._settings, "console", "console.live", **gathered(100))
         try:
             source.assign(_ends(source, [*_EVENTS, _DELIVERIES]))
             self.failure = None

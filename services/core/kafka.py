@@ -109,6 +109,14 @@ def state_consumer(settings: Settings, user: str, group: str, wait_ms: int = 50,
     return consumer(settings, user, group, enable_partition_eof=True, fetch_wait_max_ms=wait_ms, **more)
 
 
+def gathered(wait_ms: int) -> dict[str, int]:
+    """For a consumer that may learn `wait_ms` later what is new: the broker answers it once then, or when it is much.
+
+    Of a topic with a transaction every few milliseconds it would otherwise answer with each of them.
+    """
+    return {"fetch_min_bytes": 1 << 20, "fetch_wait_max_ms": wait_ms}
+
+
 def producer(settings: Settings, user: str, logger: logging.Logger = _librdkafka, **more: Any) -> Producer:
     """A producer whose records are placed as Kafka's Java clients would place them."""
     defaults = {"enable_idempotence": True, "linger_ms": 0, "partitioner": "murmur2_random", "compression_type": "lz4"}

@@ -15,7 +15,7 @@ from services.core.following import Apply, Follower
 from services.core.http import application, serve
 from services.core.idempotency import Keys
 from services.core.identity import Viewer
-from services.core.kafka import StateView, admin_client, consumer, state_consumer
+from services.core.kafka import StateView, admin_client, consumer, gathered, state_consumer
 from services.core.metrics import collect
 from services.core.settings import Settings, settings
 from services.demand import api, demand_store, registers, timekeeping
@@ -113,7 +113,7 @@ def main() -> None:
 
 def _follower(here: Settings, sessions: Callable[[], Session], topic: str, apply: Apply) -> Follower:
     return Follower(
-        lambda: consumer(here, "demand", f"demand.{topic}"),
+        lambda: consumer(here, "demand", f"demand.{topic}", **gathered(250)),
         [topic], demand_store.positions, sessions, apply,
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from services.core.avro import Codec, Registry
 from services.core.connect import Connect
 from services.core.http import application, serve
 from services.core.idempotency import Keys
-from services.core.kafka import StateView, admin_client, state_consumer
+from services.core.kafka import StateView, admin_client, consumer, gathered, state_consumer
 from services.core.metrics import collect
 from services.core.settings import Settings, settings
 from services.watch import api, store, summary, telling
@@ -55,7 +55,7 @@ def main() -> None:
     sampler = Sampler(
         Broker(admin_client(here, USER)),
         FirstRecords(reader(here, USER), CommitTimes(registry)),
-        Road(lambda: state_consumer(here, USER, f"{USER}.road"), registry, counted),
+        Road(lambda: consumer(here, USER, f"{USER}.road", **gathered(250)), registry, counted),
         connectors,
         lambda: places(resources.values(), grants.values()),
         rules,

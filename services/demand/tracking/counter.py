@@ -22,7 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.core.avro import Codec, Registry, RegistryUnavailable
-from services.core.kafka import consumer
+from services.core.kafka import consumer, gathered
 from services.core.settings import Settings
 from services.demand import store
 from services.demand.domain.usage import ADDED, KEPT_SECONDS, Party, Sums
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 GROUP = "demand.tracking"
 _DELIVERIES, _ACCESS, _EVENTS = "sync.deliveries", "sync.access", "demand.events"
 _BATCH = 1_000
-_GATHERED_SECONDS = 0.25
+_GATHERED_SECONDS = 0.1
 """A busy exchange has hundreds of manifests a second, and each step costs the database as much as one of a thousand."""
 
 Partition = tuple[str, int]
@@ -53,7 +53,7 @@ class Counter:
 
     def run(self, stop: threading.Event) -> None:
         # another one takes over as soon as the broker lets it when this one is killed
-        source = consumer(self._settings, "demand", GROUP, session_timeout_ms=6_000)
+        source = consumer(self._settings, "demand", GROUP, session_timeout_ms=6_000, **gathered(250))
         source.subscribe([_DELIVERIES, _ACCESS, _EVENTS, "^quarantine\\..*"], on_assign=self._on_assign)
         try:
             while not stop.is_set():
