@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> None:
     app = bare(text.encode()) if kind == "bare" else plain(key, what)
     uvicorn.run(
         app, host="127.0.0.1", port=int(port), log_config=None, access_log=False, http="httptools", loop="uvloop",
-        lifespan="off", server_header=False, date_header=False,
+        lifespan="off", server_header=False, date_header=False, proxy_headers=False,
     )  # fmt: skip
 
 

@@ -278,7 +278,7 @@ class StateView(Generic[V]):
     def _follow(self, source: Consumer) -> None:
         try:
             while not self._stopping.is_set():
-                message = source.poll(0.1)
+                message = source.poll(0.3)
                 if message is None:
                     continue
                 error = message.error()

@@ -55,7 +55,7 @@ async def serve(front: Front, wire: Wire, stop: threading.Event, host: str, port
     server = uvicorn.Server(
         uvicorn.Config(
             front, host=host, port=port, log_config=None, access_log=False, http="httptools", lifespan="off",
-            timeout_graceful_shutdown=15, server_header=False, date_header=False,
+            timeout_graceful_shutdown=15, server_header=False, date_header=False, proxy_headers=False,
         )
     )  # fmt: skip
     keeping = asyncio.create_task(wire.keep())

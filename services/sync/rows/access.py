@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections import Counter as Counted
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,7 +48,8 @@ class Outcome(StrEnum):
 
 # who was asked for and under what: (grant, thread, resource, department); None where it is not known
 Under = tuple[str | None, str | None, str | None, str | None]
-Call = tuple[float, str, str, str, str | None, Sequence[bytes], int, int, int]
+# as the account has it
+Call = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -109,7 +111,12 @@ class Access:
             calls = untold.calls.get(under)
             if calls is None:
                 calls = untold.calls[under] = []
-            calls.append((time.time(), caller, outcome, reason, item, digests, rows, size, took_us))
+            calls.append(
+                {
+                    "at": time.time_ns() // 1_000, "caller": caller, "outcome": outcome, "reason": reason, "item": item,
+                    "digests": digests, "rows": rows, "bytes": size, "took_us": took_us,
+                }
+            )  # fmt: skip
             untold.count += 1
 
     def _run(self) -> None:
@@ -144,26 +151,13 @@ class Access:
             "thread": thread,
             "resource": resource,
             "department": department,
-            "calls": [
-                {
-                    "at": int(at * 1_000_000),
-                    "caller": caller,
-                    "outcome": outcome,
-                    "reason": reason,
-                    "item": item,
-                    "digests": digests,
-                    "rows": rows,
-                    "bytes": size,
-                    "took_us": took_us,
-                }
-                for at, caller, outcome, reason, item, digests, rows, size, took_us in calls
-            ],
+            "calls": calls,
             "told_at": datetime.now(UTC),
         }
         self._producer.produce(ACCESS.name, key=grant or "", value=self._codec.encode(value), on_delivery=self._told)
         self._sequence += 1
-        for outcome in Outcome:
-            LOOKUPS.labels(outcome).inc(sum(call[2] == outcome for call in calls))
+        for outcome, count in Counted(call["outcome"] for call in calls).items():
+            LOOKUPS.labels(outcome).inc(count)
 
     def _told(self, error: KafkaError | None, _: Message) -> None:
         if error is None:

@@ -1,7 +1,8 @@
 """`/api/sync/v1/resources/{code}/rows`: the hot route, plain ASGI.
 
-A call is checked against the grant in memory, and answered with bytes that lie ready in Redis: one round trip that also
-counts it against the grant's limits and says how far the topic had come. No model is built.
+A call is checked against the grant in memory, and answered with bytes that lie ready in Redis: one round trip, shared
+by those that come at the same time, that also counts it against the grant's limits and says how far the topic had come.
+No model is built.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,9 +25,10 @@ from services.core.problems import Problem, answer
 from services.core.settings import Settings
 from services.core.words import Words
 from services.sync.rows.access import Access, Outcome, Under, under
-from services.sync.rows.cache import PREFIX, lookup
+from services.sync.rows.cache import lookup
 from services.sync.rows.serving import Index, NoSuchValue, Served, canonical
-from services.sync.rows.wire import RedisAway, Wire, packed
+from services.sync.rows.together import DAY_SECONDS, Found, Together, of_day
+from services.sync.rows.wire import RedisAway, Wire
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,7 +40,6 @@ MOST_ROWS = 1_000
 _MOST_BYTES = 1_000_000
 _FIELDS = ("item", "values", "grant")
 _WAIT_SECONDS, _LOOK_SECONDS = 1.0, 0.005
-_DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,8 @@ class Rows:
         find: Find,
         stale: Callable[[str], str | None],
     ) -> None:
-        self._wire, self._access, self._find, self._stale = wire, access, find, stale
+        self._together, self._access, self._find, self._stale = Together(wire), access, find, stale
         self._rate, self._quota = settings.rows_per_second, settings.rows_per_day
-        self._counting: dict[str, _Counting] = {}
         self.index = Index({}, {}, frozenset(), frozenset())
 
     def takes(self, scope: Scope) -> bool:
@@ -142,8 +142,8 @@ class Rows:
         noted[3] = digests
         if (why := self._access.why_not() or self._stale(served.id)) is not None:
             raise _unavailable(why)
-        found, position = await self._look_up(served, asked, digests)
-        if max(map(len, found)) > MOST_ROWS:
+        found = await self._look_up(served, asked, digests)
+        if max(map(len, found.rows)) > MOST_ROWS:
             raise Denial(
                 Outcome.INVALID, 422, "too-many-rows", Words("Too many rows", "结果过多"),
                 Words(
@@ -152,12 +152,13 @@ class Rows:
                 ),
             )  # fmt: skip
         if not asked.is_batch:
-            return b'{"items":[%b]}' % b",".join(found[0]), len(found[0]), position
+            (rows,) = found.rows
+            return b'{"items":[%b]}' % b",".join(rows), len(rows), found.position
         parts = [
             b'{"value":%b,"rows":[%b]}' % (json.dumps(value, ensure_ascii=False).encode(), b",".join(rows))
-            for value, rows in zip(asked.values, found, strict=True)
+            for value, rows in zip(asked.values, found.rows, strict=True)
         ]
-        return b'{"items":[%b]}' % b",".join(parts), sum(map(len, found)), position
+        return b'{"items":[%b]}' % b",".join(parts), sum(map(len, found.rows)), found.position
 
     # -- who asks ----------------------------------------------------------------------------------------------------
 
@@ -218,84 +219,26 @@ class Rows:
 
     # -- what is found -----------------------------------------------------------------------------------------------
 
-    async def _look_up(self, served: Served, asked: Asked, digests: Sequence[bytes]) -> tuple[list[list[bytes]], bytes]:
-        """The rows of each value, and the position that they show; counts the call against the grant's limits."""
-        second = int(time.time())
-        counting = self._counting.get(served.id)
-        if counting is None or counting.second != second:
-            counting = self._counting[served.id] = _Counting.of(served, second)
-        read = counting.reading(asked.item, digests)
-        commands = (counting.one if len(digests) == 1 else counting.counts(len(digests))) + read
+    async def _look_up(self, served: Served, asked: Asked, digests: Sequence[bytes]) -> Found:
+        """What is there of each value; counts the call against the grant's limits."""
+        second, lookups = int(time.time()), [lookup(asked.item, digest) for digest in digests]
         try:
-            answers = await self._wire.ask(commands, len(digests) + 5)
-            self._count(counting, answers, len(digests))
+            found = await self._together.look_up(served.id, second, lookups)
+            if found.in_day > self._quota:
+                raise _limited(f"{self._quota} a day", f"每日 {self._quota} 次", DAY_SECONDS - of_day(second))
+            if found.in_second > self._rate:
+                raise _limited(f"{self._rate} a second", f"每秒 {self._rate} 次", 1)
             until = time.monotonic() + _WAIT_SECONDS
-            found, (ready, position) = _executed(answers[-1])
-            while asked.after is not None and not _includes(position, asked.after):
+            while asked.after is not None and not _includes(found.position, asked.after):
                 if time.monotonic() > until:
                     raise _unavailable("the delivery that was named is not here yet")
                 await asyncio.sleep(_LOOK_SECONDS)
-                answers = await self._wire.ask(read, len(digests) + 3)
-                found, (ready, position) = _executed(answers[-1])
+                found = await self._together.look_up(served.id, second, lookups, again=True)
         except RedisAway as error:
             raise _unavailable(str(error)) from error
-        if not ready:
+        if not found.ready:
             raise _unavailable("the rows are being read again")
-        return found, position
-
-    def _count(self, counting: _Counting, answers: Sequence[Any], asked_for: int) -> None:
-        """Raises the problem that a limit is reached; the first count of a second or day says when it is forgotten."""
-        this_second, today = answers[0], answers[1]
-        if not (isinstance(this_second, int) and isinstance(today, int)):
-            raise _unavailable("Redis does not count")
-        if this_second == asked_for:
-            self._wire.ask(packed(b"EXPIRE", counting.rate, b"10"), 1).add_done_callback(_heard)
-        if today == asked_for:
-            days = b"%d" % (2 * _DAY_SECONDS)
-            self._wire.ask(packed(b"EXPIRE", counting.quota, days), 1).add_done_callback(_heard)
-        if today > self._quota:
-            raise _limited(f"{self._quota} a day", f"每日 {self._quota} 次", _DAY_SECONDS - _of_day(counting.second))
-        if this_second > self._rate:
-            raise _limited(f"{self._rate} a second", f"每秒 {self._rate} 次", 1)
-
-
-_PREFIX = PREFIX.encode()
-_MULTI = packed(b"MULTI")
-# a quota is of a day of the place
-_PLACE_AHEAD = int(timedelta(hours=8).total_seconds())
-
-
-def _of_day(second: int) -> int:
-    return (second + _PLACE_AHEAD) % _DAY_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """The commands of a grant's look-ups in one second, as far as they are the same; `one` counts a single look-up."""
-
-    second: int
-    state: bytes
-    rate: bytes
-    quota: bytes
-    one: bytes
-    after: bytes
-
-    @classmethod
-    def of(cls, served: Served, second: int) -> _Counting:
-        state = _PREFIX + served.id.encode()
-        rate, quota = b"%b:rate:%d" % (state, second), b"%b:day:%d" % (state, (second + _PLACE_AHEAD) // _DAY_SECONDS)
-        one = packed(b"INCRBY", rate, b"1") + packed(b"INCRBY", quota, b"1")
-        return cls(second, state, rate, quota, one, packed(b"HMGET", state, b"ready", b"position") + packed(b"EXEC"))
-
-    def counts(self, asked_for: int) -> bytes:
-        number = b"%d" % asked_for
-        return packed(b"INCRBY", self.rate, number) + packed(b"INCRBY", self.quota, number)
-
-    def reading(self, item: str, digests: Sequence[bytes]) -> bytes:
-        """All rows and where the grant stands, at one moment."""
-        keys = [b"%b:%b" % (self.state, lookup(item, digest).encode()) for digest in digests]
-        reads = [b"*2\r\n$5\r\nHVALS\r\n$%d\r\n%b\r\n" % (len(key), key) for key in keys]
-        return b"".join((_MULTI, *reads, self.after))
+        return found
 
 
 def _under(served: Served) -> Under:
@@ -306,21 +249,9 @@ def _microseconds(begun: float) -> int:
     return int((time.perf_counter() - begun) * 1_000_000)
 
 
-def _heard(future: asyncio.Future[list[Any]]) -> None:
-    if not future.cancelled():
-        future.exception()
-
-
-def _executed(answer_: Any) -> tuple[list[list[bytes]], Sequence[Any]]:
-    """The rows of each look-up, and what the state of the grant says, out of what EXEC answered."""
-    if not isinstance(answer_, list) or any(type(one) is not list for one in answer_):
-        raise _unavailable("Redis answers with an error")
-    return answer_[:-1], answer_[-1]
-
-
-def _includes(position: bytes | None, after: tuple[int, int]) -> bool:
+def _includes(position: bytes, after: tuple[int, int]) -> bool:
     """Whether rows at `position` show the delivery `after` (partition and offset)."""
-    places = dict(place.split(b":") for place in (position or b"").split(b",") if place)
+    places = dict(place.split(b":") for place in position.split(b",") if place)
     return int(places.get(b"%d" % after[0], 0)) > after[1]
 
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -72,7 +73,13 @@ def counted(books: psycopg.Connection[Any]) -> dict[Window, tuple[int, ...]]:
 
 
 def workers(exchange: Exchange) -> list[psutil.Process]:
-    return [one for one in leftovers(exchange.home) if one.cmdline()[-1] == MODULE]
+    found = []
+    for one in leftovers(exchange.home):
+        # one that was killed may end in between
+        with suppress(psutil.Error):
+            if one.cmdline()[-1] == MODULE:
+                found.append(one)
+    return found
 
 
 def kill(exchange: Exchange) -> None:

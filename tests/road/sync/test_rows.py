@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -244,6 +245,39 @@ def test_a_redis_that_forgets_is_never_taken_for_rows_that_do_not_exist(
     assert set(told) == {(503, "1")}
     put(table, ("after", *ROW[1:]))
     eventually(lambda: ours.rows(id="after"), lambda rows: len(rows) == 1, "a row after all that")
+
+
+def test_of_many_callers_at_a_time_each_gets_its_own_rows_and_each_counts(town: Town, table: Table) -> None:
+    keys = [f"many{number}" for number in range(40)]
+    for key in keys:
+        put(table, (key, *ROW[1:]))
+    wide = with_key(town, table, town.grant(table, list(COLUMNS), masks=MASKS, channels=["api"]))
+    narrow = with_key(town, table, town.grant(table, ["id"], channels=["api"]))
+    for one in (wide, narrow):
+        eventually(lambda one=one: len(one.rows(id=keys[-1])), lambda found: found == 1, "the last row")
+
+    def ask(number: int) -> bool:
+        key, other = keys[number % 40], keys[number * 7 % 40]
+        shown = [{**SHOWN, "id": key}]
+        if number % 3 == 0:
+            return wide.rows(id=key) == shown
+        if number % 3 == 1:
+            return narrow.rows(id=key) == [{"id": key}]
+        told = wide.post({"item": "id", "values": [key, "nobody", other]}).json()["items"]
+        return [one["rows"] for one in told] == [shown, [], [{**SHOWN, "id": other}]]
+
+    with ThreadPoolExecutor(32) as callers:
+        assert all(callers.map(ask, range(600)))
+
+    # of 2,000 values a second, four such are answered in each
+    def fill(_: int) -> int:
+        return narrow.post({"item": "id", "values": ["nobody"] * 500}).status_code
+
+    begun = int(time.time())
+    with ThreadPoolExecutor(32) as callers:
+        statuses = list(callers.map(fill, range(64)))
+    seconds = int(time.time()) - begun + 1
+    assert set(statuses) == {200, 429} and statuses.count(200) <= 4 * seconds
 
 
 def test_a_grant_that_asks_too_much_is_told_when_to_come_again(town: Town, table: Table) -> None:
