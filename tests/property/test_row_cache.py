@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +25,8 @@ from infra.embedded.toolchain import redis_server, tools_folder
 from services.core.settings import Settings
 from services.sync.rows.cache import PREFIX, RowCache, lookup
 from services.sync.rows.serving import NoSuchValue, Served, canonical, served, written
+from services.sync.rows.together import Found, Together
+from services.sync.rows.wire import RedisAway, Wire, packed
 from services.sync.sink import Moved, Placed
 from tests.property.share_topic import ITEMS, Topic, keys, rows
 
@@ -190,3 +194,51 @@ def test_zero_has_no_sign_and_money_no_spare_digits() -> None:
     assert written(Decimal("-0.00")) == canonical("decimal", "0") == "0"
     assert written(Decimal("1200.50")) == canonical("decimal", "1.2005e3") == "1200.5"
     assert written(date(2026, 1, 2)) == "2026-01-02"
+
+
+calls = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from(["one", "other"]), st.lists(st.sampled_from("abcd"), min_size=1, max_size=4)),
+        max_size=6,
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls)
+def test_each_look_up_of_a_turn_is_told_its_own_rows_and_what_was_counted_until_then(
+    place: Settings, turns: list[list[tuple[str, list[str]]]]
+) -> None:
+    client, run = redis.Redis(port=place.redis_port, password="secret"), uuid.uuid4().hex[:8]
+    for grant in ("one", "other"):
+        client.hset(f"{PREFIX}{grant}{run}", mapping={"ready": 1, "position": f"0:{len(grant)}"})
+        for value in "abc":
+            client.hset(f"{PREFIX}{grant}{run}:{value}", mapping={"row": f"{grant} {value}"})
+
+    async def ask() -> list[list[Found]]:
+        wire = Wire(place)
+        keeping = asyncio.create_task(wire.keep())
+        together, second = Together(wire), int(time.time())
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+                with suppress(RedisAway):
+                    await wire.ask(packed(b"PING"), 1)
+                    break
+            return [
+                await asyncio.gather(*(together.look_up(grant + run, second, values) for grant, values in turn))
+                for turn in turns
+            ]
+        finally:
+            keeping.cancel()
+
+    asked = dict.fromkeys(("one", "other"), 0)
+    for turn, answers in zip(turns, asyncio.run(ask()), strict=True):
+        for (grant, values), found in zip(turn, answers, strict=True):
+            asked[grant] += len(values)
+            rows = [[f"{grant} {value}".encode()] if value != "d" else [] for value in values]
+            position = f"0:{len(grant)}".encode()
+            assert found == Found(rows, True, position, asked[grant], asked[grant])
+    expires = [client.ttl(key) for key in client.scan_iter(f"{PREFIX}*{run}:*:*")]
+    assert len(expires) == 2 * sum(1 for count in asked.values() if count) and all(one > 0 for one in expires)
