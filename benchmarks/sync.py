@@ -173,9 +173,8 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
     # what others in the exchange have to do with the round before is no load of this one, as it is none of a peer's
     time.sleep(_CALM_SECONDS)
-    with _suspended(process):
-        _produce(producer, _CHANGE_TOPIC, changes)
-        before, begun = _cpu(process), time.monotonic()
+    before, begun = _cpu(process), time.monotonic()
+    _produce(producer, _CHANGE_TOPIC, changes)
     _drained(exchange)
     return _cpu(process) - before, time.monotonic() - begun
 
@@ -183,13 +182,7 @@ def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[
 @contextmanager
 def _resting(exchange: Exchange, part: str) -> Iterator[None]:
     """A part does nothing for a moment, shorter than the supervisor waits for its answers."""
-    with _suspended(psutil.Process(process_of(exchange, part))):
-        yield
-
-
-@contextmanager
-def _suspended(process: psutil.Process) -> Iterator[None]:
-    """A process does nothing: what is written meanwhile is a backlog to it."""
+    process = psutil.Process(process_of(exchange, part))
     process.suspend()
     try:
         yield
@@ -331,9 +324,8 @@ def _round_by_round(
     process, places = psutil.Process(running.pid), dict.fromkeys(running.outputs, 0)
 
     def put_through() -> tuple[list[bytes], tuple[float, float]]:
-        with _suspended(process):
-            _produce(producer, running.input, changes)
-            before, begun = _cpu(process), time.monotonic()
+        before, begun = _cpu(process), time.monotonic()
+        _produce(producer, running.input, changes)
         values = _outputs(exchange, running, places, len(changes))
         return values, (_cpu(process) - before, time.monotonic() - begun)
 

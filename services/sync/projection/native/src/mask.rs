@@ -64,11 +64,14 @@ impl Mask {
             }
             Self::Year | Self::Month => {
                 let (year, month) = year_month(value).unwrap_or_default();
-                let done = match self {
-                    Self::Month => write!(scratch, "{year:04}-{month:02}"),
-                    _ => write!(scratch, "{year:04}"),
-                };
-                done.expect("memory takes all");
+                match u16::try_from(year) {
+                    // as format! would, which takes a tenth of a microsecond
+                    Ok(year @ 0..=9999) => scratch.extend_from_slice(&four_digits(year)),
+                    _ => write!(scratch, "{year:04}").expect("memory takes all"),
+                }
+                if matches!(self, Self::Month) {
+                    scratch.extend_from_slice(&[b'-', b'0' + (month / 10) as u8, b'0' + (month % 10) as u8]);
+                }
             }
             Self::Range(width) => {
                 let whole = match *value {
@@ -109,17 +112,26 @@ fn pseudonym(value: &Value<'_>, key: &Key, scratch: &mut Vec<u8>, out: &mut Vec<
 }
 
 fn keep(text: &str, first: usize, last: usize, fill: char, out: &mut Vec<u8>) {
-    let length = text.chars().count();
+    let plain = text.is_ascii();
+    let length = if plain { text.len() } else { text.chars().count() };
     let shown = first.saturating_add(last);
     let (head, tail) = if shown < length { (first, last) } else { (0, 0) };
     let mut encoded = [0; 4];
     let fill = fill.encode_utf8(&mut encoded).as_bytes();
-    let at = |count: usize| text.char_indices().nth(count).map_or(text.len(), |(at, _)| at);
+    let at = |count: usize| match plain {
+        true => count,
+        false => text.char_indices().nth(count).map_or(text.len(), |(at, _)| at),
+    };
     out.extend_from_slice(&text.as_bytes()[..at(head)]);
-    for _ in 0..length - head - tail {
-        out.extend_from_slice(fill);
+    match fill {
+        [one] => out.resize(out.len() + length - head - tail, *one),
+        _ => (0..length - head - tail).for_each(|_| out.extend_from_slice(fill)),
     }
     out.extend_from_slice(&text.as_bytes()[at(length - tail)..]);
+}
+
+fn four_digits(number: u16) -> [u8; 4] {
+    [number / 1_000, number / 100 % 10, number / 10 % 10, number % 10].map(|digit| b'0' + digit as u8)
 }
 
 fn text<'v>(value: &Value<'v>) -> &'v str {

@@ -70,16 +70,22 @@ impl Mark {
 
 /// The numbers of `["24023119","24023128"]`; null and an empty text count as 0.
 fn places(sequence: &str) -> Option<(i64, i64)> {
-    let (first, second) = sequence.strip_prefix('[')?.strip_suffix(']')?.split_once(',')?;
-    let number = |text: &str| -> Option<i64> {
-        let digits = match text {
-            "null" => "",
-            quoted => quoted.strip_prefix('"')?.strip_suffix('"')?,
-        };
-        if digits.is_empty() {
-            return Some(0);
-        }
-        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
-    };
-    Some((number(first)?, number(second)?))
+    let rest = sequence.as_bytes().strip_prefix(b"[")?;
+    let (first, rest) = place(rest)?;
+    let (second, rest) = place(rest.strip_prefix(b",")?)?;
+    (rest == b"]").then_some((first, second))
+}
+
+/// The number at the beginning, and what comes behind it.
+fn place(text: &[u8]) -> Option<(i64, &[u8])> {
+    if let Some(rest) = text.strip_prefix(b"null") {
+        return Some((0, rest));
+    }
+    let mut rest = text.strip_prefix(b"\"")?;
+    let mut number = 0_i64;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
+        rest = behind;
+    }
+    Some((number, rest.strip_prefix(b"\"")?))
 }
