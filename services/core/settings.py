@@ -109,8 +109,9 @@ class Settings(BaseSettings):
     replication_factor: int = Field(default=1, description="Replicas of every topic that the exchange makes.")
     cdc_partitions: int = Field(default=3, description="Partitions of a change topic: how far relay workers can scale.")
     cdc_poll_milliseconds: int = Field(
-        default=10,
-        description="How often a mount looks for changes: most of a change's delay, against a twelfth of a core at 10.",
+        default=5,
+        description="How often a mount looks for changes: half of it delays each one; a quiet mount costs a seventh of "
+        "a core at 5, half as much at 10.",
     )
     mount_watch_seconds: float = Field(
         default=10.0, description="How often each mount is compared with its source; drift is told within a minute."
