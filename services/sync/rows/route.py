@@ -27,7 +27,7 @@ from services.core.words import Words
 from services.sync.rows.access import Access, Outcome, Under, under
 from services.sync.rows.cache import lookup
 from services.sync.rows.serving import Index, NoSuchValue, Served, canonical
-from services.sync.rows.together import DAY_SECONDS, Found, Together, of_day
+from services.sync.rows.together import Found, Together, left_of_day
 from services.sync.rows.wire import RedisAway, Wire
 
 Scope = MutableMapping[str, Any]
@@ -225,7 +225,7 @@ class Rows:
         try:
             found = await self._together.look_up(served.id, second, lookups)
             if found.in_day > self._quota:
-                raise _limited(f"{self._quota} a day", f"每日 {self._quota} 次", DAY_SECONDS - of_day(second))
+                raise _limited(f"{self._quota} a day", f"每日 {self._quota} 次", left_of_day(second))
             if found.in_second > self._rate:
                 raise _limited(f"{self._rate} a second", f"每秒 {self._rate} 次", 1)
             until = time.monotonic() + _WAIT_SECONDS

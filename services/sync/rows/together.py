@@ -16,7 +16,7 @@ from typing import Any
 from services.sync.rows.cache import PREFIX
 from services.sync.rows.wire import RedisAway, Wire, packed
 
-DAY_SECONDS = 86_400
+_DAY_SECONDS = 86_400
 _MOST_TOGETHER = 500
 _PREFIX = PREFIX.encode()
 _MULTI, _EXEC = packed(b"MULTI"), packed(b"EXEC")
@@ -38,9 +38,9 @@ class Found:
     in_day: int
 
 
-def of_day(second: int) -> int:
-    """How far the day had come, in seconds."""
-    return (second + _PLACE_AHEAD) % DAY_SECONDS
+def left_of_day(second: int) -> int:
+    """How many seconds the place's day had left."""
+    return _DAY_SECONDS - (second + _PLACE_AHEAD) % _DAY_SECONDS
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Together:
             del self._turns[turn.grant]
         state, number = _PREFIX + turn.grant.encode(), b"%d" % turn.counted
         rate = b"%b:rate:%d" % (state, turn.second)
-        quota = b"%b:day:%d" % (state, (turn.second + _PLACE_AHEAD) // DAY_SECONDS)
+        quota = b"%b:day:%d" % (state, (turn.second + _PLACE_AHEAD) // _DAY_SECONDS)
         counts = packed(b"INCRBY", rate, number) + packed(b"INCRBY", quota, number)
         where = packed(b"HMGET", state, b"ready", b"position")
         asked = self._wire.ask(b"".join((counts, _MULTI, *turn.reads, where, _EXEC)), len(turn.reads) + 5)
@@ -107,16 +107,11 @@ class Together:
             return
         # the first count of a second or a day says when it is forgotten
         if this_second == turn.counted:
-            self._wire.ask(packed(b"EXPIRE", rate, b"10"), 1).add_done_callback(_heard)
+            self._wire.tell(packed(b"EXPIRE", rate, b"10"))
         if today == turn.counted:
-            self._wire.ask(packed(b"EXPIRE", quota, b"%d" % (2 * DAY_SECONDS)), 1).add_done_callback(_heard)
+            self._wire.tell(packed(b"EXPIRE", quota, b"%d" % (2 * _DAY_SECONDS)))
         ready, position = executed[-1]
         for caller in waiting:
             later = turn.counted - caller.counted
             rows = executed[caller.first : caller.last]
             caller.future.set_result(Found(rows, bool(ready), position or b"", this_second - later, today - later))
-
-
-def _heard(future: asyncio.Future[list[Any]]) -> None:
-    if not future.cancelled():
-        future.exception()

@@ -63,6 +63,10 @@ class Wire(asyncio.Protocol):
         self._waiting.append((future, answers))
         return future
 
+    def tell(self, command: bytes) -> None:
+        """A command whose answer nobody waits for."""
+        self.ask(command, 1).add_done_callback(_heard)
+
     def _send(self) -> None:
         out, self._out = self._out, []
         if self._transport is not None:
@@ -73,7 +77,7 @@ class Wire(asyncio.Protocol):
         connected = cast(asyncio.Transport, transport)
         self._reader, self._answers, self._transport = hiredis.Reader(), [], connected
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        future.add_done_callback(_heard)
         self._waiting.append((future, 1))
         connected.write(self._login)
 
@@ -95,3 +99,8 @@ class Wire(asyncio.Protocol):
             if not future.done():
                 future.set_exception(RedisAway("the connection to Redis was lost"))
         self._lost.set()
+
+
+def _heard(future: asyncio.Future[list[Any]]) -> None:
+    if not future.cancelled():
+        future.exception()
