@@ -44,7 +44,7 @@ _OWN_ROUNDS = 9
 _CALM_SECONDS = 3.0
 _WARM_UP_SECONDS = 30.0
 _PATIENCE_SECONDS = 300.0
-_CHANGE_TOPIC = "cdc.public_security.population.person"
+CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
 def relay(report: Report, exchange: Exchange, records: int) -> None:
@@ -54,19 +54,19 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
     catalogue(exchange, server)
     request = dict(GRANTS[0].request)
     grants = [exchange.ask("POST", "demand", "/grants", request)]
-    source = _Source(exchange)
-    _served(exchange, grants)
+    source = Source(exchange)
+    served(exchange, grants)
     report.add("backlog", records, "changes")
-    _drain(exchange, source.changes(records // 5))
+    drain(exchange, source.changes(records // 5))
     one, unsealed, copied = [], [], []
     for _ in range(_OWN_ROUNDS):
         with _resting(exchange, "audit"):
-            unsealed.append(_drain(exchange, source.changes(records)))
+            unsealed.append(drain(exchange, source.changes(records)))
         changes = source.changes(records)
         before = _end(exchange, grants[0]["topic"])
-        one.append(_drain(exchange, changes))
+        one.append(drain(exchange, changes))
         copied.append(_copied(exchange, records))
-    seen = _seen(exchange, grants[0], changes)
+    seen = by_reference(exchange, grants[0], changes)
     held = zip(_values(exchange, grants[0]["topic"], before, records), seen, strict=True)
     _require_same((exchange.registry.decode(value)[1], wanted) for value, wanted in held)
     cpu, seconds = _medians(one)
@@ -87,8 +87,8 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
         report.add(f"{name}: CPU a record", peer_cpu / records * 1e6, "µs")
         report.compare(f"relay_over_{short}", records / cpu, records / peer_cpu)
     grants += [exchange.ask("POST", "demand", "/grants", request) for _ in range(7)]
-    _served(exchange, grants)
-    cpu_8, seconds_8 = _medians([_drain(exchange, source.changes(records)) for _ in range(_OWN_ROUNDS)])
+    served(exchange, grants)
+    cpu_8, seconds_8 = _medians([drain(exchange, source.changes(records)) for _ in range(_OWN_ROUNDS)])
     report.add("relay, 8 grants: by the clock", 8 * records / seconds_8, "deliveries/s")
     report.add("relay, 8 grants: CPU a delivery", cpu_8 / records / 8 * 1e6, "µs")
     report.compare("fanout_cpu_8_over_1", cpu_8 / records / 8, cpu / records)
@@ -114,7 +114,7 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
             ends = {topic: _end(exchange, topic) for topic in running.outputs}
             changed = source.execute(update.encode(), (turn,)).rowcount
             _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
-            _drained(exchange)
+            drained(exchange)
             spent = [_cpu(part) - before for part, before in zip(parts, ours, strict=True)]
             # the first goes to the compilers of all sides
             if turn:
@@ -138,28 +138,32 @@ def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -
 # -- relay -------------------------------------------------------------------------------------------------------------
 
 
-class _Source:
-    """Writes changes as the connector of the sample population does, as fast as a producer can."""
+class Source:
+    """Makes changes as the connector of the sample population does, as fast as a producer can take them.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange, self._written = exchange, 0
+    Each is at a later position of the source's log than all before, from `position` on. Rows hold `items`; without any,
+    the first sample grant sees them.
+    """
+
+    def __init__(self, exchange: Exchange, position: int = 2**50, items: Mapping[str, str] | None = None) -> None:
+        self._exchange, self._position, self._items = exchange, position, items or {"region": "320612"}
         reader = exchange.consumer(group_id=f"bench-{uuid.uuid4()}", isolation_level="read_uncommitted")
-        reader.assign([TopicPartition(_CHANGE_TOPIC, 0, 0)])
+        reader.assign([TopicPartition(CHANGE_TOPIC, 0, 0)])
         message = reader.poll(30)
         reader.close()
         if message is None or message.value() is None:
             raise AssertionError("the connector has written nothing")
         self._schema_id, self._template = exchange.registry.decode(bytes(message.value() or b""))
 
-    def changes(self, count: int) -> list[tuple[bytes, bytes]]:
-        """Keys and values of creates that the sample grant sees, each at a later position than all before."""
+    def changes(self, count: int, first: int = 0) -> list[tuple[bytes, bytes]]:
+        """Keys and values of creates: rows number `first` and on."""
         envelope: Any = self._template
         made = []
-        for number in range(count):
-            self._written += 1
-            place, key = 2**50 + self._written, f"3206121990{number:08d}"
+        for number in range(first, first + count):
+            self._position += 1
+            place, key = self._position, f"3206121990{number:08d}"
             envelope["op"], envelope["before"] = "c", None
-            envelope["after"] |= {"id_number": key, "region": "320612"}
+            envelope["after"] |= {"id_number": key, **self._items}
             envelope["source"] |= {
                 "sequence": f'["{place}","{place + 1}"]', "lsn": place + 1, "ts_us": time.time_ns() // 1_000,
             }  # fmt: skip
@@ -167,15 +171,17 @@ class _Source:
         return made
 
 
-def _drain(exchange: Exchange, changes: Sequence[tuple[bytes, bytes]]) -> tuple[float, float]:
+def drain(
+    exchange: Exchange, changes: Sequence[tuple[bytes, bytes]], calm_seconds: float = _CALM_SECONDS
+) -> tuple[float, float]:
     """Put `changes` before the relay; its seconds of CPU, and by the clock, until all are delivered and committed."""
     process = psutil.Process(process_of(exchange, "sync"))
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
     # what others in the exchange have to do with the round before is no load of this one, as it is none of a peer's
-    time.sleep(_CALM_SECONDS)
+    time.sleep(calm_seconds)
     before, begun = _cpu(process), time.monotonic()
-    _produce(producer, _CHANGE_TOPIC, changes)
-    _drained(exchange)
+    produce(producer, CHANGE_TOPIC, changes)
+    drained(exchange)
     return _cpu(process) - before, time.monotonic() - begun
 
 
@@ -190,7 +196,7 @@ def _resting(exchange: Exchange, part: str) -> Iterator[None]:
         process.resume()
 
 
-def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
+def produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes]]) -> None:
     """Write `changes` and wait until the broker has them."""
     for start in range(0, len(changes), 10_000):
         some: list[Any] = [{"key": key, "value": value} for key, value in changes[start : start + 10_000]]
@@ -201,12 +207,12 @@ def _produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, byte
     producer.flush()
 
 
-def _drained(exchange: Exchange) -> None:
+def drained(exchange: Exchange) -> None:
     """Wait until the relay has committed all changes that there are."""
     reader, admin = exchange.consumer(group_id="bench", isolation_level="read_uncommitted"), exchange.admin()
     places = [
-        TopicPartition(_CHANGE_TOPIC, number)
-        for number in reader.list_topics(_CHANGE_TOPIC, 30).topics[_CHANGE_TOPIC].partitions
+        TopicPartition(CHANGE_TOPIC, number)
+        for number in reader.list_topics(CHANGE_TOPIC, 30).topics[CHANGE_TOPIC].partitions
     ]
     ends = {one.partition: reader.get_watermark_offsets(one, 30)[1] for one in places}
     reader.close()
@@ -222,7 +228,7 @@ def _copied(exchange: Exchange, records: int) -> tuple[float, float]:
     """The same for the loop that copies the last `records` changes; in a process of its own, as the relay is."""
     topic = f"bench.copy.{uuid.uuid4().hex[:8]}"
     ensure_topics(exchange.admin(), [Topic(topic)], 1)
-    end = _end(exchange, _CHANGE_TOPIC)
+    end = _end(exchange, CHANGE_TOPIC)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     config = client_config(exchange.settings, "admin")
@@ -242,7 +248,7 @@ def _copy(config: dict[str, Any], topic: str, start: int, end: int, parent: Conn
          "queue.buffering.max.messages": 1_000_000}
     )  # fmt: skip
     producer.init_transactions()
-    consumer.assign([TopicPartition(_CHANGE_TOPIC, 0, start)])
+    consumer.assign([TopicPartition(CHANGE_TOPIC, 0, start)])
     position = start
     before, begun = time.process_time(), time.monotonic()
     while position < end:
@@ -255,14 +261,14 @@ def _copy(config: dict[str, Any], topic: str, start: int, end: int, parent: Conn
                 raise KafkaException(message.error())
             producer.produce(topic, message.value(), message.key())
         position = int(messages[-1].offset() or 0) + 1
-        offsets = [TopicPartition(_CHANGE_TOPIC, 0, position)]
+        offsets = [TopicPartition(CHANGE_TOPIC, 0, position)]
         producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
         producer.commit_transaction()
     parent.send((time.process_time() - before, time.monotonic() - begun))
     consumer.close()
 
 
-def _served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
+def served(exchange: Exchange, grants: Sequence[Mapping[str, Any]]) -> None:
     """Wait until all of `grants` are on the live stream."""
     for grant in grants:
         while True:
@@ -297,7 +303,7 @@ def _plan(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence[tuple[
     )
 
 
-def _seen(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence[tuple[bytes, bytes]]) -> list[Any]:
+def by_reference(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence[tuple[bytes, bytes]]) -> list[Any]:
     """What the reference makes of each of `changes` for `grant`."""
     plan, found = _plan(exchange, grant, changes), []
     for _, value in changes:
@@ -325,7 +331,7 @@ def _round_by_round(
 
     def put_through() -> tuple[list[bytes], tuple[float, float]]:
         before, begun = _cpu(process), time.monotonic()
-        _produce(producer, running.input, changes)
+        produce(producer, running.input, changes)
         values = _outputs(exchange, running, places, len(changes))
         return values, (_cpu(process) - before, time.monotonic() - begun)
 

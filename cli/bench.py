@@ -90,6 +90,7 @@ class Part(StrEnum):
 
     ENGINES = "engines"
     RELAY = "relay"
+    CATCH_UP = "catch-up"
     LATENCY = "latency"
     TABLE = "table"
     ROWS = "rows"
@@ -105,9 +106,10 @@ def sync(
     only: Annotated[list[Part] | None, typer.Option(help="Measure this part only; may be said several times.")] = None,
     json: Json = None,
 ) -> None:
-    """The sync engine beside what else could be picked: engines, relay, latency, tables, rows, and how soon it serves
-    ten thousand grants; takes three quarters of an hour."""
+    """The sync engine beside what else could be picked: engines, relay, catch-up, latency, tables, rows, and how
+    soon it serves ten thousand grants; takes three quarters of an hour."""
     # what its parts need would make every other command start later
+    from benchmarks import catchup as catchup_bench
     from benchmarks import engines as engines_bench
     from benchmarks import grants as grants_bench
     from benchmarks import rows as rows_bench
@@ -121,6 +123,9 @@ def sync(
         if Part.RELAY in parts:
             with own_exchange() as (exchange, _):
                 sync_bench.relay(report, exchange, records)
+        if Part.CATCH_UP in parts:
+            with own_exchange() as (exchange, _):
+                catchup_bench.run(report, exchange, records=20 * records, rate=200)
         if Part.LATENCY in parts:
             with own_exchange() as (exchange, _):
                 road_bench.run(report, exchange, rate=1_000, seconds=30)

@@ -8,19 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-
-from services.core.kafka import state_consumer
 from services.core.settings import Settings
-from services.sync.relay.changes import Audience, Partition, Stretch
+from services.sync.relay.changes import Audience, Stretch
+from services.sync.relay.client import backlog
 from services.sync.relay.delivery import Delivery
 from services.sync.relay.standing import Lane, Standing
 from services.sync.relay.transaction import Filling
 
-log = structlog.get_logger()
+_LIVE_OVER_LANES = 9
+"""While the live stream is busy, it is worked at for so many times as long as lanes are."""
+BUSY = 500
+"""It is where so many changes come at once."""
 
-LANE_SLICE = 500
+
+class Turns:
+    """When lanes have their turn: after each live batch, but while the stream is busy only for a tenth of the time."""
+
+    def __init__(self) -> None:
+        self._owed = 0.0
+        """For how long the live stream is to be worked at before, in seconds."""
+
+    def is_lanes(self, changes: int, seconds: float) -> bool:
+        """After a live batch of so many changes, which took so long."""
+        self._owed = self._owed - seconds if changes >= BUSY else 0.0
+        return self._owed <= 0
+
+    def was_lanes(self, seconds: float) -> None:
+        """It took so long."""
+        self._owed = seconds * _LIVE_OVER_LANES
 
 
 class Lanes:
@@ -28,10 +43,8 @@ class Lanes:
 
     def __init__(self, settings: Settings, isolation: str, standing: Standing, delivery: Delivery) -> None:
         """`isolation` is how change topics are read."""
-        self._settings, self._isolation, self._standing, self._delivery = settings, isolation, standing, delivery
-        self._reader: Consumer | None = None
-        self._partition: Partition | None = None
-        self._offset = -1
+        self._standing, self._delivery = standing, delivery
+        self._backlog = backlog(settings, "sync.catch-up", committed=isolation == "read_committed")
 
     def take(self, lanes: Iterable[Lane]) -> tuple[Stretch | None, list[Lane]]:
         """The next changes for those of `lanes` that stand at one place of one partition, up to its live position."""
@@ -41,28 +54,14 @@ class Lanes:
         lane, end = waiting[0], self._standing.live[waiting[0].partition]
         place = (lane.partition, lane.cursor, lane.replay)
         together = [one for one in waiting if (one.partition, one.cursor, one.replay) == place]
-        if lane.cursor >= end:
-            return None, together
-        taken: list[Message] = []
-        for message in self._reader_at(lane.partition, lane.cursor).consume(LANE_SLICE, 0.01):
-            error = message.error()
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise KafkaException(error)
-            offset = int(message.offset() or 0)
-            if offset >= end:  # the live stream's from here on, or the end: nothing is missing
-                self.rewind()
-                if not taken:
-                    for one in together:
-                        one.cursor = end
-                break
-            if error is None:
-                taken.append(message)
-                self._offset = offset + 1
-        if not taken:
-            return None, together
-        slice_ = self._standing.stretch(lane.partition)
-        slice_.fill(taken)
-        return slice_, together
+        slice_ = self._standing.stretch(lane.partition, lane.cursor)
+        if lane.cursor < end:
+            self._backlog.fill(slice_, end)
+        if slice_.values:
+            return slice_, together
+        for one in together:  # past what does not count, if anything
+            one.cursor = slice_.end
+        return None, together
 
     def relay(self, slice_: Stretch, lanes: list[Lane], tx: Filling) -> None:
         """Fill `tx` with what the grants of `lanes` see of a slice."""
@@ -72,20 +71,6 @@ class Lanes:
             grants = [grant for grant in route.live(tx.now) if grant["id"] in catching_up]
             self._delivery.relay(slice_, Audience(route, grants, True, bool(lanes[0].replay)), tx)
 
-    def rewind(self) -> None:
-        """What the reader has read ahead is not what comes next."""
-        self._partition = None
-
     def rest(self) -> None:
         """Nothing is to be read for now."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader, self._partition = None, None
-
-    def _reader_at(self, partition: Partition, offset: int) -> Consumer:
-        if self._reader is None:
-            self._reader = state_consumer(self._settings, "sync", "sync.catch-up", isolation_level=self._isolation)
-        if (self._partition, self._offset) != (partition, offset):
-            self._reader.assign([TopicPartition(*partition, offset)])
-            self._partition, self._offset = partition, offset
-        return self._reader
+        self._backlog.rest()

@@ -38,7 +38,7 @@ from services.sync.relay.client import DeliveryFailed
 from services.sync.relay.delivery import Delivery
 from services.sync.relay.followed import Followed
 from services.sync.relay.inspection import Inspection
-from services.sync.relay.lanes import Lanes
+from services.sync.relay.lanes import Lanes, Turns
 from services.sync.relay.number import Number
 from services.sync.relay.orders import Orders
 from services.sync.relay.progress import Progress
@@ -94,7 +94,7 @@ class Relay:
         )
         self._projector = Projector(settings, registry, admin, self._standing, self._inspection, self._transactions)
         self._delivery = Delivery(settings, registry, self._inspection, self._projector, self._transactions)
-        self._lanes = Lanes(settings, isolation, self._standing, self._delivery)
+        self._lanes, self._turns = Lanes(settings, isolation, self._standing, self._delivery), Turns()
         self._replays = Replays(
             settings, followed.replays, self._standing, self._assignment, self._progress, self._lanes, self._projector,
             self._inspection, self._transactions,
@@ -161,16 +161,13 @@ class Relay:
         batch = self._assignment.take(0.001 if hurry else 0.1)
         if batch is None:
             return
+        begun = time.perf_counter()
         if batch or standing.unwritten:
             self._deliver(batch)
-        slice_, lanes = self._lanes.take(standing.lanes.values())
-        if slice_ is not None:
-            self._deliver_slice(slice_, lanes)
-        self._merge(lanes)
-        if not lanes and standing.scans:
-            self._replays.scan()
-        elif not lanes:
-            self._lanes.rest()
+        if self._turns.is_lanes(sum(len(stretch.values) for stretch in batch), time.perf_counter() - begun):
+            begun = time.perf_counter()
+            self._catch_up()
+            self._turns.was_lanes(time.perf_counter() - begun)
         if self._news.replays.is_set():
             self._news.replays.clear()
             self._replays.begin()
@@ -215,6 +212,17 @@ class Relay:
         checking = int(tx.checking * 1e9)
         times = Times(begun=began_at, checking=checking, projecting=int(projecting * 1e9) - checking)
         return self._tracing.follow(origin, self._standing.routes[place[0]], tx.tallies, times)
+
+    def _catch_up(self) -> None:
+        """A slice of what who catches up, or looks for lost rows, has to read."""
+        slice_, lanes = self._lanes.take(self._standing.lanes.values())
+        if slice_ is not None:
+            self._deliver_slice(slice_, lanes)
+        self._merge(lanes)
+        if not lanes and self._standing.scans:
+            self._replays.scan()
+        elif not lanes:
+            self._lanes.rest()
 
     def _deliver_slice(self, slice_: Stretch, lanes: list[Lane]) -> None:
         """A slice for the grants of `lanes`, which catch up."""
@@ -279,7 +287,6 @@ class Relay:
             try:
                 self._transactions.begin_epoch(self._number.hold())
                 self._assignment.take_up_again()
-                self._lanes.rewind()
                 self._not_ready = None
                 return
             except (KafkaException, RegistryUnavailable, DBAPIError) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,9 +15,12 @@ from hypothesis import strategies as st
 
 from cli.exchange import Exchange
 from services.core.kafka import Topic, client_config, ensure_topics, read_to_end
+from services.sync.relay.changes import Stretch
+from services.sync.relay.client.messages import Backlog as ByMessages
 from tests.road.town import Town, eventually
 
 engine = pytest.importorskip("tongshu_projection", reason="no Rust has built the native engine here")
+batches = importlib.import_module("services.sync.relay.client.batches")
 
 PARTITIONS = 2
 SOME = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,7 +44,8 @@ records = st.lists(st.builds(Said, st.integers(0, PARTITIONS - 1), pieces, piece
 
 @pytest.fixture(scope="module")
 def topic(town: Town) -> Iterator[str]:
-    name = f"bench.batches.{uuid.uuid4().hex[:8]}"
+    # as a change topic is named, for the relay may read no others
+    name = f"cdc.bench.batches.{uuid.uuid4().hex[:8]}"
     ensure_topics(town.exchange.admin(), [Topic(name, PARTITIONS)], 1)
     yield name
     town.exchange.admin().delete_topics([name])
@@ -189,6 +195,59 @@ def test_what_is_written_is_what_librdkafka_reads(town: Town, topic: str, made: 
                 assert seen == [(one.key, one.value, one.headers) for one in wanted]
             assert told[partition] == ((messages[0].offset(), messages[-1].offset()) if messages else None)
         start = ends(town.exchange, topic)
+
+
+@SOME
+@given(
+    st.lists(st.tuples(st.booleans(), records), min_size=1, max_size=4),
+    st.lists(st.tuples(st.integers(0, PARTITIONS - 1), st.floats(0, 1), st.booleans()), max_size=6),
+    st.booleans(),
+)
+def test_who_catches_up_gets_all_up_to_the_stream_and_nothing_behind(
+    town: Town,
+    topic: str,
+    made: list[tuple[bool, list[Said]]],
+    turns: list[tuple[int, float, bool]],
+    only_committed: bool,
+) -> None:
+    """Transactions, each of which commits or not; then whose turn it is, where the live stream stands by then as a part
+    of it all, and whether nothing is read for a while afterwards."""
+    start, name = ends(town.exchange, topic), f"bench-batches-{uuid.uuid4().hex[:8]}"
+    writer = producer(town.exchange, transactional_id=name)
+    writer.init_transactions(10)
+    for commits, said in made:
+        writer.begin_transaction()
+        for one in said:
+            writer.produce(topic, one.value, one.key, one.partition)
+        assert writer.flush(10) == 0
+        writer.commit_transaction(10) if commits else writer.abort_transaction(10)
+    until = ends(town.exchange, topic)
+    counts = [one for commits, said in made if commits or not only_committed for one in said if one.value is not None]
+    wanted = {number: [(one.key, one.value) for one in counts if one.partition == number] for number in start}
+    for backlog_of in (batches.Backlog, ByMessages):
+        backlog = backlog_of(town.exchange.settings, "test", committed=only_committed)
+        found, at = {number: list[Any]() for number in start}, dict(start)
+        for number, stand, rests in (*turns, *((number, 1, False) for number in start)):
+            before = start[number] + int((until[number] - start[number]) * stand)
+            if before > at[number]:
+                eventually(partial(read_on, backlog, (topic, number), at, before, found), bool, "what stands before")
+            if rests:
+                backlog.rest()
+        backlog.rest()
+        assert found == wanted
+
+
+def read_on(
+    backlog: Any, where: tuple[str, int], at: dict[int, int], before: int, found: dict[int, list[tuple[Any, Any]]]
+) -> bool:
+    """Read a slice of a partition from where it is `at`; whether that was all that stands before an offset."""
+    start, stretch = at[where[1]], Stretch(where, at[where[1]], [])
+    backlog.fill(stretch, before)
+    assert start <= stretch.end <= before
+    assert all(start <= offset < stretch.end for offset in stretch.offsets)
+    found[where[1]] += zip(stretch.keys or (), stretch.values, strict=True)
+    at[where[1]] = stretch.end
+    return stretch.end == before
 
 
 def test_what_is_large_goes_in_several_batches(town: Town, topic: str) -> None:

@@ -17,6 +17,10 @@ from services.sync.relay.changes import Partition, Stretch
 
 LIVE_BATCH = 5_000
 """After about so many changes a transaction ends."""
+LANE_SLICE = 5_000
+"""So many changes who catches up gets at once, of whole record batches; between them, the live stream has its turn."""
+BACKLOG_SECONDS = 0.01
+"""How long a slice is waited for, before the live stream has its turn."""
 TIMEOUT_SECONDS = 30.0
 TRANSACTION_SECONDS = 30.0
 """After so long the broker ends what a worker has left open that never comes back."""
@@ -65,6 +69,20 @@ class Reader(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class Backlog(Protocol):
+    """What partitions hold before the live stream, for who catches up; one partition after another."""
+
+    def fill(self, stretch: Stretch, before: int) -> None:
+        """With what stands next, from its end on and before an offset: what has come, else after a short wait.
+
+        Its end tells how far was read: behind it where nothing that counts is left, where it was when nothing has come
+        yet. Raises KafkaException.
+        """
+
+    def rest(self) -> None:
+        """Nothing is to be read for now."""
 
 
 class Writer(Protocol):
@@ -119,6 +137,17 @@ def reader(settings: Settings, source: Consumer, client_id: str, *, committed: b
     from services.sync.relay.client import messages
 
     return messages.Reader(source)
+
+
+def backlog(settings: Settings, client_id: str, *, committed: bool) -> Backlog:
+    """Of any partition; only what is `committed`, or all."""
+    if _by_batches(settings):
+        from services.sync.relay.client import batches
+
+        return batches.Backlog(settings, client_id, committed=committed)
+    from services.sync.relay.client import messages
+
+    return messages.Backlog(settings, client_id, committed=committed)
 
 
 def writer(settings: Settings, transactional_id: str, client_id: str) -> Writer:

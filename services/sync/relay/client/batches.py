@@ -13,6 +13,8 @@ from services.core.kafka import client_config
 from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
 from services.sync.relay.client import (
+    BACKLOG_SECONDS,
+    LANE_SLICE,
     LIVE_BATCH,
     REQUEST_TIMEOUT_SECONDS,
     TRANSACTION_SECONDS,
@@ -26,6 +28,7 @@ from services.sync.tracing import carrying
 _MEMBER = b"CGMDv2:"
 # what the group has to say comes seldom, and to ask for it costs as much as to deliver many a change
 _GROUP_SECONDS = 0.05
+_UNKNOWN = -1
 
 
 class Reader:
@@ -72,6 +75,44 @@ class Reader:
 
     def close(self) -> None:
         self._fetcher.end()
+
+
+class Backlog:
+    """Read ahead by a fetcher of its own."""
+
+    def __init__(self, settings: Settings, client_id: str, *, committed: bool) -> None:
+        self._login, self._committed = _login(settings, client_id), committed
+        self._fetcher: Any = None
+        self._reading: Partition | None = None
+        self._next = _UNKNOWN
+        """The offset of it that the fetcher gives next."""
+
+    def fill(self, stretch: Stretch, before: int) -> None:
+        where = stretch.where
+        if (self._reading, self._next) != (where, stretch.end):
+            self._go_to(where, stretch.end)
+        taken = self._fetcher.take(BACKLOG_SECONDS, LANE_SLICE, before)
+        for _, fetched in taken:
+            stretch.end, stretch.offsets, stretch.values = fetched.end, fetched.offsets, fetched.values
+            if stretch.keys is not None:
+                stretch.keys = fetched.keys
+        if not taken:
+            stretch.end = min(self._fetcher.passed(where) or stretch.end, before)
+        # what stands behind was taken, too, and left out
+        self._next = stretch.end if stretch.end < before else _UNKNOWN
+
+    def rest(self) -> None:
+        if self._fetcher is not None:
+            self._fetcher.end()
+            self._fetcher = self._reading = None
+
+    def _go_to(self, where: Partition, offset: int) -> None:
+        if self._fetcher is None:
+            self._fetcher = engine.Fetcher(self._login, self._committed)
+        elif self._reading not in (None, where):
+            self._fetcher.leave([self._reading])
+        self._fetcher.place([(where, offset)])
+        self._reading = where
 
 
 class Writer:

@@ -17,10 +17,12 @@ from confluent_kafka import Message as Received
 
 from services.core import telemetry
 from services.core.connections import Connections
-from services.core.kafka import OffsetSender, producer
+from services.core.kafka import OffsetSender, producer, state_consumer
 from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
 from services.sync.relay.client import (
+    BACKLOG_SECONDS,
+    LANE_SLICE,
     LIVE_BATCH,
     REQUEST_TIMEOUT_SECONDS,
     TIMEOUT_SECONDS,
@@ -73,6 +75,48 @@ class Reader:
 
     def close(self) -> None:
         """`source` is its owner's to close."""
+
+
+class Backlog:
+    """Of a consumer that belongs to no group."""
+
+    def __init__(self, settings: Settings, client_id: str, *, committed: bool) -> None:
+        self._settings, self._client_id = settings, client_id
+        self._isolation = "read_committed" if committed else "read_uncommitted"
+        self._source: Consumer | None = None
+        self._next: tuple[Partition, int] | None = None
+        """What `_source` gives next, as far as that is known."""
+
+    def fill(self, stretch: Stretch, before: int) -> None:
+        taken, is_over = list[Received](), False
+        for message in self._at(stretch.where, stretch.end).consume(LANE_SLICE, BACKLOG_SECONDS):
+            error = message.error()
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                raise KafkaException(error)
+            # the live stream's from here on, or the end: nothing is missing
+            if is_over := cast(int, message.offset()) >= before:
+                break
+            if error is None:
+                taken.append(message)
+        if taken:
+            stretch.fill(taken)
+        elif is_over:
+            stretch.end = before
+        self._next = None if is_over else (stretch.where, stretch.end)
+
+    def rest(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = self._next = None
+
+    def _at(self, where: Partition, offset: int) -> Consumer:
+        if self._source is None:
+            self._source = state_consumer(
+                self._settings, "sync", "sync.catch-up", isolation_level=self._isolation, client_id=self._client_id
+            )
+        if self._next != (where, offset):
+            self._source.assign([TopicPartition(*where, offset)])
+        return self._source
 
 
 def _fill(stretch: Stretch, messages: Sequence[Received]) -> None:

@@ -32,17 +32,18 @@ fn login_of((bootstrap, user, password, client_id, seconds): LoginParts) -> Logi
     Login { bootstrap, user, password, client_id, timeout: Duration::from_secs_f64(seconds) }
 }
 
-/// What was read of a partition, in its order; tombstones are passed over.
+/// What was read of a partition before an offset, in its order; tombstones are passed over.
 struct Read {
     slices: Vec<Slice>,
     places: Vec<(u32, u32)>,
 }
 
 impl Read {
-    fn of(slices: Vec<Slice>) -> Self {
+    fn of(slices: Vec<Slice>, before: i64) -> Self {
         let mut places = Vec::with_capacity(slices.iter().map(|one| one.entries.len()).sum());
         for (number, slice) in slices.iter().enumerate() {
-            let sound = slice.entries.iter().enumerate().filter(|(_, entry)| slice.value(entry).is_some());
+            let counts = |(_, entry): &(usize, &Entry)| entry.offset < before && slice.value(entry).is_some();
+            let sound = slice.entries.iter().enumerate().filter(counts);
             places.extend(sound.map(|(place, _)| (number as u32, place as u32)));
         }
         Self { slices, places }
@@ -114,7 +115,7 @@ impl Changes<'_> {
 #[pyclass(frozen)]
 pub struct Fetched {
     read: Arc<Read>,
-    /// The offset after the last record.
+    /// The offset after the last record, or where reading was to end.
     #[pyo3(get)]
     end: i64,
 }
@@ -179,15 +180,27 @@ impl Fetcher {
         self.0.end();
     }
 
+    /// Before which offset nothing of a partition is left to be read; None where something waits to be taken.
+    fn passed(&self, partition: Partition) -> Option<i64> {
+        self.0.passed(&partition)
+    }
+
     /// What was read, by partition: at once what there is, about `most` records, else after a wait for the first.
-    /// Raises KafkaException.
-    fn take(&self, py: Python<'_>, wait_seconds: f64, most: usize) -> PyResult<Vec<(Partition, Fetched)>> {
+    /// What does not stand before an offset is left out, where that is given. Raises KafkaException.
+    #[pyo3(signature = (wait_seconds, most, before=i64::MAX))]
+    fn take(
+        &self,
+        py: Python<'_>,
+        wait_seconds: f64,
+        most: usize,
+        before: i64,
+    ) -> PyResult<Vec<(Partition, Fetched)>> {
         let wait =
             Duration::try_from_secs_f64(wait_seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let taken = py.detach(|| self.0.take(wait, most)).map_err(|error| raised(py, error))?;
         let fetched = |(partition, slices): (Partition, Vec<Slice>)| {
-            let end = slices.last().map_or(0, |last| last.end);
-            (partition, Fetched { read: Arc::new(Read::of(slices)), end })
+            let end = slices.last().map_or(0, |last| last.end.min(before));
+            (partition, Fetched { read: Arc::new(Read::of(slices, before)), end })
         };
         Ok(taken.into_iter().map(fetched).collect())
     }

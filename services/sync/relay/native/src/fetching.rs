@@ -115,6 +115,13 @@ impl Fetcher {
         self.0.changed.notify_all();
     }
 
+    /// The offset before which nothing of a partition is left to be read; None where something waits to be taken.
+    pub fn passed(&self, partition: &Partition) -> Option<i64> {
+        let state = self.0.lock();
+        let waits = state.ready.iter().any(|(one, _, _)| one == partition);
+        state.positions.get(partition).filter(|_| !waits).map(|at| at.next)
+    }
+
     /// Read nothing more.
     pub fn end(&self) {
         self.0.lock().is_over = true;
