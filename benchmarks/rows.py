@@ -40,6 +40,7 @@ from cli.exchange import Exchange
 _SEED = 809
 _CONNECTIONS = 32
 _SECONDS = 6.0
+_CALM_SECONDS = 5.0
 _PATIENCE_SECONDS = 120.0
 _ITEMS = ("id_number", "name", "sex", "birth_date", "region", "status", "phone", "address")
 _MASKS = {"name": {"kind": "keep", "first": 1}, "phone": {"kind": "keep", "first": 3, "last": 4}}
@@ -82,7 +83,8 @@ def run(report: Report, exchange: Exchange, *, rounds: int) -> None:
             for name, port in ports.items():
                 spreads[name].append(_load(port, key, paths, _SECONDS))
     rates = {name: statistics.median(spread) for name, spread in spreads.items()}
-    latencies = _paced(ours, key, paths, rates["ours"] / 2)
+    for _ in range(2):  # what compiles itself while it runs has seen the load by the second time
+        latencies = _paced(ours, key, paths, rates["ours"] / 2)
     _require_same(ours, key, paths[:200], rows)
     report.add("loaded by", 1.0, "wrk" if shutil.which("wrk") else "a client in Python")
     report.add("row API", rates["ours"], "1/s")
@@ -146,6 +148,8 @@ def _load(port: int, key: str, paths: Sequence[str], seconds: float) -> float:
 
 def _paced(port: int, key: str, paths: Sequence[str], rate: float) -> list[float]:
     """Seconds from the moment at which each look-up was due to its answer, in ascending order."""
+    # the accounts of what was looked up before are sealed and counted first
+    time.sleep(_CALM_SECONDS)
     return sorted(_client(port, key, paths, _SECONDS, rate))
 
 
@@ -169,11 +173,11 @@ def _run_client(parent: Connection, port: int, key: str, paths: list[str], secon
 
 async def _ask_all(port: int, key: str, paths: list[str], seconds: float, rate: float | None) -> list[float]:
     latencies: list[float] = []
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_CONNECTIONS)]
     begun = time.perf_counter()
 
     async def ask(first: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        number = first
+        (reader, writer), number = opened[first], first
         while time.perf_counter() - begun < seconds:
             due = time.perf_counter() if rate is None else begun + number / rate
             if (pause := due - time.perf_counter()) > 0:
