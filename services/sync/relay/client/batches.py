@@ -102,15 +102,17 @@ class Backlog:
         self._next = stretch.end if stretch.end < before else _UNKNOWN
 
     def rest(self) -> None:
-        if self._fetcher is not None:
-            self._fetcher.end()
-            self._fetcher = self._reading = None
+        # the fetcher stays: each one's thread takes memory of its own, which is not given back when it ends
+        if self._fetcher is not None and self._reading is not None:
+            self._fetcher.leave([self._reading])
+            self._reading = None
 
     def _go_to(self, where: Partition, offset: int) -> None:
+        if self._reading != where:
+            self.rest()
+        self._reading = None  # until it is placed, for that may fail
         if self._fetcher is None:
             self._fetcher = engine.Fetcher(self._login, self._committed)
-        elif self._reading not in (None, where):
-            self._fetcher.leave([self._reading])
         self._fetcher.place([(where, offset)])
         self._reading = where
 

@@ -46,6 +46,11 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// How much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.entries.len() * size_of::<Entry>()
+    }
+
     pub fn key(&self, entry: &Entry) -> Option<&[u8]> {
         entry.key.map(|(start, end)| &self.bytes[start as usize..end as usize])
     }

@@ -28,7 +28,7 @@ const VERSION: i16 = 12;
 const MOST_WAIT: Duration = Duration::from_millis(200);
 const MOST_BYTES: i32 = 16 << 20;
 const MOST_BYTES_A_PARTITION: i32 = 1 << 20;
-/// What is read ahead of whoever takes it; more is not asked for.
+/// What is read ahead of whoever takes it, unpacked; when there is so much, no more is asked for.
 const AHEAD_BYTES: usize = 16 << 20;
 const EARLIEST: i64 = -2;
 const OFFSET_OUT_OF_RANGE: i16 = 1;
@@ -48,7 +48,7 @@ struct Position {
 struct State {
     cluster: Cluster,
     positions: HashMap<Partition, Position>,
-    ready: VecDeque<(Partition, Slice, usize)>,
+    ready: VecDeque<(Partition, Slice)>,
     ready_bytes: usize,
     /// The brokers that have a thread.
     served: HashSet<i32>,
@@ -118,7 +118,7 @@ impl Fetcher {
     /// The offset before which nothing of a partition is left to be read; None where something waits to be taken.
     pub fn passed(&self, partition: &Partition) -> Option<i64> {
         let state = self.0.lock();
-        let waits = state.ready.iter().any(|(one, _, _)| one == partition);
+        let waits = state.ready.iter().any(|(one, _)| one == partition);
         state.positions.get(partition).filter(|_| !waits).map(|at| at.next)
     }
 
@@ -148,10 +148,10 @@ impl Fetcher {
         }
         let (mut taken, mut places, mut count) = (Vec::<(Partition, Vec<Slice>)>::new(), HashMap::new(), 0);
         while count < most
-            && let Some((partition, slice, bytes)) = state.ready.pop_front()
+            && let Some((partition, slice)) = state.ready.pop_front()
         {
             count += slice.entries.len();
-            state.ready_bytes -= bytes;
+            state.ready_bytes -= slice.size();
             let place = *places.entry(partition).or_insert_with_key(|partition| {
                 taken.push((partition.clone(), Vec::new()));
                 taken.len() - 1
@@ -177,9 +177,9 @@ impl Shared {
 
 impl State {
     fn forget(&mut self, partition: &Partition) {
-        self.ready.retain(|(other, _, bytes)| {
+        self.ready.retain(|(other, slice)| {
             let stays = other != partition;
-            self.ready_bytes -= if stays { 0 } else { *bytes };
+            self.ready_bytes -= if stays { 0 } else { slice.size() };
             stays
         });
     }
@@ -278,7 +278,6 @@ struct Told {
     partition: Partition,
     placed: u64,
     found: Option<(Vec<Slice>, i64)>,
-    bytes: usize,
 }
 
 /// What a broker remembers of what it was asked (KIP-227), so that of a thousand partitions only those are spoken of that
@@ -315,7 +314,6 @@ impl Session {
             for one in topic.partitions {
                 let partition = (name.to_owned(), one.partition_index);
                 let Some((from, placed)) = places.get(&partition).copied() else { continue };
-                let bytes = one.records.as_ref().map_or(0, |records| records.len());
                 let found = match one.error_code {
                     0 => {
                         let aborted = one.aborted_transactions.unwrap_or_default();
@@ -326,7 +324,7 @@ impl Session {
                     code if ELSEWHERE.contains(&code) => None,
                     code => return Err(Error::Said(code, format!("{name}/{}", partition.1))),
                 };
-                told.push(Told { partition, placed, found, bytes });
+                told.push(Told { partition, placed, found });
             }
         }
         Ok(told)
@@ -385,7 +383,7 @@ impl Shared {
     fn take_in(&self, told: Vec<Told>) -> Result<bool> {
         let mut state = self.lock();
         let mut leads_elsewhere = false;
-        for Told { partition, placed, found, bytes } in told {
+        for Told { partition, placed, found } in told {
             let Some(position) = state.positions.get_mut(&partition).filter(|one| one.placed == placed) else {
                 continue;
             };
@@ -393,11 +391,8 @@ impl Shared {
                 None => leads_elsewhere = true,
                 Some((slices, next)) => {
                     position.next = next;
-                    let each = bytes / slices.len().max(1);
-                    for slice in slices {
-                        state.ready_bytes += each;
-                        state.ready.push_back((partition.clone(), slice, each));
-                    }
+                    state.ready_bytes += slices.iter().map(Slice::size).sum::<usize>();
+                    state.ready.extend(slices.into_iter().map(|slice| (partition.clone(), slice)));
                 }
             }
         }
