@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import statistics
 import time
-import uuid
 from collections.abc import Sequence
 
-from confluent_kafka import KafkaException, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from benchmarks.report import Report
 from benchmarks.road import changing, consuming
@@ -19,7 +18,7 @@ from benchmarks.sync import CHANGE_TOPIC, Source, by_reference, drain, produce, 
 from cli.demo.grants import RESOURCES
 from cli.demo.stage import Running, percentile
 from cli.exchange import Exchange, Refused
-from services.core.kafka import client_config
+from services.core.kafka import client_config, read_to_end
 
 _CHUNK = 50_000
 _BACKLOG = 200_000
@@ -115,28 +114,20 @@ def _catches_up(exchange: Exchange, grant: str) -> bool:
 
 def _require_same(exchange: Exchange, grant: dict[str, str], changes: dict[bytes, bytes], records: int) -> None:
     """No figure counts before every row is there, and those that are compared are what the reference says."""
-    reader = exchange.consumer(group_id=f"bench-{uuid.uuid4()}")
-    partitions = list(reader.list_topics(grant["topic"], 30).topics[grant["topic"]].partitions)
-    left = {one: reader.get_watermark_offsets(TopicPartition(grant["topic"], one), 30)[1] for one in partitions}
-    reader.assign([TopicPartition(grant["topic"], one, 0) for one in partitions])
     wanted = {row["row"]["id_number"]: row for row in by_reference(exchange, grant, list(changes.items()))}
     keys, compared = set[bytes](), 0
-    while left:
-        for message in reader.consume(10_000, 0.2):
-            if message.error() is not None:
-                raise KafkaException(message.error())
-            keys.add(bytes(message.key() or b""))
-            if (value := message.value()) is None:
-                continue
-            held = exchange.registry.decode(value)[1]
-            if held["row"] is not None and (row := wanted.get(held["row"]["id_number"])) is not None:
-                compared += 1
-                if row | {"op": held["op"]} != held:
-                    raise AssertionError(f"a record is {held} and not {row}")
-        left = {
-            one: end for one, end in left.items()
-            if reader.position([TopicPartition(grant["topic"], one)])[0].offset < end
-        }  # fmt: skip
+    reader = exchange.consumer(enable_partition_eof=True)
+    partitions = reader.list_topics(grant["topic"], 30).topics[grant["topic"]].partitions
+    reader.assign([TopicPartition(grant["topic"], one, 0) for one in partitions])
+    for message in read_to_end(reader, len(partitions)):
+        keys.add(bytes(message.key() or b""))
+        if (value := message.value()) is None:
+            continue
+        held = exchange.registry.decode(value)[1]
+        if held["row"] is not None and (row := wanted.get(held["row"]["id_number"])) is not None:
+            compared += 1
+            if row | {"op": held["op"]} != held:
+                raise AssertionError(f"a record is {held} and not {row}")
     reader.close()
     if len(keys) < records or compared < len(wanted):
         raise AssertionError(f"{len(keys)} rows of {records} were delivered, {compared} of {len(wanted)} compared")

@@ -114,7 +114,7 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
             ends = {topic: _end(exchange, topic) for topic in running.outputs}
             changed = source.execute(update.encode(), (turn,)).rowcount
             _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
-            drained(exchange)
+            _drained(exchange)
             spent = [_cpu(part) - before for part, before in zip(parts, ours, strict=True)]
             # the first goes to the compilers of all sides
             if turn:
@@ -181,7 +181,7 @@ def drain(
     time.sleep(calm_seconds)
     before, begun = _cpu(process), time.monotonic()
     produce(producer, CHANGE_TOPIC, changes)
-    drained(exchange)
+    _drained(exchange)
     return _cpu(process) - before, time.monotonic() - begun
 
 
@@ -207,7 +207,7 @@ def produce(producer: Producer, topic: str, changes: Sequence[tuple[bytes, bytes
     producer.flush()
 
 
-def drained(exchange: Exchange) -> None:
+def _drained(exchange: Exchange) -> None:
     """Wait until the relay has committed all changes that there are."""
     reader, admin = exchange.consumer(group_id="bench", isolation_level="read_uncommitted"), exchange.admin()
     places = [

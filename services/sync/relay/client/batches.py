@@ -66,10 +66,7 @@ class Reader:
         stretches = []
         for where, fetched in self._fetcher.take(wait_seconds, LIVE_BATCH):
             if (stretch := begin(where)) is not None:
-                stretch.end, stretch.about = fetched.end, fetched.about
-                stretch.offsets, stretch.values = fetched.offsets, fetched.values
-                if stretch.keys is not None:
-                    stretch.keys = fetched.keys
+                _fill(stretch, fetched)
                 stretches.append(stretch)
         return stretches
 
@@ -93,9 +90,7 @@ class Backlog:
             self._go_to(where, stretch.end)
         taken = self._fetcher.take(BACKLOG_SECONDS, LANE_SLICE, before)
         for _, fetched in taken:
-            stretch.end, stretch.offsets, stretch.values = fetched.end, fetched.offsets, fetched.values
-            if stretch.keys is not None:
-                stretch.keys = fetched.keys
+            _fill(stretch, fetched)
         if not taken:
             stretch.end = min(self._fetcher.passed(where) or stretch.end, before)
         # what stands behind was taken, too, and left out
@@ -103,7 +98,7 @@ class Backlog:
 
     def rest(self) -> None:
         # the fetcher stays: each one's thread takes memory of its own, which is not given back when it ends
-        if self._fetcher is not None and self._reading is not None:
+        if self._reading is not None:
             self._fetcher.leave([self._reading])
             self._reading = None
 
@@ -115,6 +110,13 @@ class Backlog:
             self._fetcher = engine.Fetcher(self._login, self._committed)
         self._fetcher.place([(where, offset)])
         self._reading = where
+
+
+def _fill(stretch: Stretch, fetched: Any) -> None:
+    stretch.end, stretch.about = fetched.end, fetched.about
+    stretch.offsets, stretch.values = fetched.offsets, fetched.values
+    if stretch.keys is not None:
+        stretch.keys = fetched.keys
 
 
 class Writer:
