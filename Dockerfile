@@ -2,7 +2,7 @@
 #   exchange   every process of ours; the command chooses which: python -m services.catalog, python -m infra.bootstrap broker
 #   connect    Kafka's own image with the Connect plugins of infra/embedded/jars.lock
 ARG PYTHON_VERSION=3.13.14
-ARG KAFKA_VERSION=4.3.1
+ARG CONNECT_VERSION=4.3.1
 ARG RUST_VERSION=1.95.0
 ARG NODE_VERSION=24.19.0
 
@@ -35,7 +35,7 @@ WORKDIR /web
 COPY services/console/web .
 RUN npm ci --no-audit --no-fund && npm run build
 
-FROM apache/kafka:${KAFKA_VERSION} AS connect
+FROM apache/kafka:${CONNECT_VERSION} AS connect
 COPY --from=plugins /plugins /opt/kafka/plugins
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS exchange

@@ -707,8 +707,9 @@ def test_every_stage_begins_and_copies_from_what_is_there() -> None:
                 assert source.split("/")[0] in let_in, f"{source} is kept out by .dockerignore"
         before.add(stage)
     assert "*" in ignored, "what is not named must stay out of the images: .secrets, .tongshu"
-    assert instructions("connect", "FROM") == ["apache/kafka:${KAFKA_VERSION} AS connect"]
-    assert compose()["services"]["kafka"]["image"] == f"apache/kafka:{arguments['KAFKA_VERSION']}"
+    assert instructions("connect", "FROM") == ["apache/kafka:${CONNECT_VERSION} AS connect"]
+    connect = next(jar for jar in locked() if jar.artifact == "connect-runtime" and "connect" in jar.sets)
+    assert arguments["CONNECT_VERSION"] == connect.version
 
 
 def test_the_images_have_the_projects_python_and_uv() -> None:

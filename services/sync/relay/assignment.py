@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
-from confluent_kafka import Consumer, IsolationLevel, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from services.core.kafka import committed, consumer
@@ -117,7 +117,12 @@ class Assignment:
     def _on_assign(self, source: Consumer, partitions: list[TopicPartition]) -> None:
         self._listening()
         if partitions:
-            self._take_up(partitions)
+            try:
+                self._take_up(partitions)
+            except KafkaException:
+                # Before Python 3.12, confluent-kafka hands on what no Python code has caught in a callback as a bare
+                # KafkaError: that is no exception, no `except` catches it, and a thread's future never learns of it.
+                raise
             self._reader.assigned(partitions)
 
     def _take_up(self, partitions: list[TopicPartition]) -> None:

@@ -30,7 +30,7 @@ from services.sync.relay.followed import Followed
 from services.sync.relay.number import Number
 from services.sync.relay.worker import GROUP, Relay
 from tests.road.catalog.test_topic_mounts import System, as_table, mounted, resource
-from tests.road.sync.network import END_TXN, Network
+from tests.road.sync.network import END_TXN, OFFSET_FETCH, Network
 from tests.road.town import Town, eventually
 
 # `TONGSHU_TRANSACTIONS=1000` for whoever has some minutes
@@ -127,6 +127,7 @@ class Second:
 
     grant: dict[str, Any]
     counts: Counts
+    relay: Relay
 
 
 @contextmanager
@@ -161,7 +162,7 @@ def second_worker(town: Town, network: Network, client: str, monkeypatch: pytest
             bool,
             "its partitions",
         )
-        yield Second(exchange.ask("GET", "demand", f"/grants/{served[0]}"), Counts(town, systems[served[0]]))
+        yield Second(exchange.ask("GET", "demand", f"/grants/{served[0]}"), Counts(town, systems[served[0]]), relay)
     finally:
         network.heal()
         stop.set()
@@ -211,3 +212,25 @@ def test_nothing_follows_a_commit_that_may_still_come(town: Town, client: str, m
             all_once(town, second.grant["topic"], second.counts.written)
         runs = {run for run, _ in numbers(town.exchange, {second.grant["id"]})}
         assert len(runs) > 2, (runs, network.met)
+
+
+@pytest.mark.parametrize("client", ["batches", "messages"])
+def test_who_is_not_told_where_it_left_off_says_so_and_asks_again(
+    town: Town, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = town.exchange.home.ports["kafka"]
+    with (
+        Network(broker, SEED, one_in=1, faults=["mute"], matters={OFFSET_FETCH}) as network,
+        second_worker(town, network, client, monkeypatch) as second,
+    ):
+        network.destroy()
+        while not network.met:  # until it is given partitions of one of them
+            code = resource(town)
+            town.grant(as_table(town, mounted(town, code), code), ["id", "visits"])
+        eventually(second.relay.why_not_ready, lambda why: why and "committed offsets" in why, "its saying so")
+        network.heal()
+        eventually(second.relay.why_not_ready, lambda why: why is None, "its going on")
+        for number in range(KEYS):
+            second.counts.write(number)
+        second.counts.end()
+        all_once(town, second.grant["topic"], second.counts.written)
