@@ -21,6 +21,7 @@ from typing import Any
 from infra.configuration import filled_in, postgres_settings
 from infra.embedded import web
 from infra.embedded.home import Home
+from infra.embedded.jars import locked
 from infra.embedded.toolchain import Toolchain, tools_folder
 from infra.files import write_atomically
 
@@ -276,7 +277,15 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
             "KAFKA_LOG_FOLDER": str(data),
         }
         write_atomically(configuration, filled_in("server.properties", places, home.secret))
+        made_by, version = folder / "formatted-by", _version("kafka_2.13")
         if (data / "meta.properties").exists():
+            # what does not say so is from before it was said
+            before = made_by.read_text() if made_by.exists() else "4.3.1"
+            if _numbers(before) > _numbers(version):
+                raise PartProblem(
+                    f"this exchange was set up with Kafka {before}, and Kafka {version} does not read what a later one"
+                    " has written: set up another one, in a folder of its own (docs/decisions/0016-broker.md)"
+                )
             return
         shutil.rmtree(data, ignore_errors=True)
         cluster = base64.urlsafe_b64encode(hashlib.sha256(home.id.encode()).digest()[:16]).decode().rstrip("=")
@@ -287,6 +296,7 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
         if result.returncode != 0:
             lines = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
             raise PartProblem(f"kafka: the log folder cannot be formatted: {lines[-1]}")
+        write_atomically(made_by, version)
 
     def lists_topics() -> str | None:
         from confluent_kafka import KafkaException
@@ -319,6 +329,14 @@ def _kafka(home: Home, tools: Toolchain) -> Part:
         port=port,
         grace_seconds=60,
     )
+
+
+def _version(artifact: str) -> str:
+    return next(jar.version for jar in locked() if jar.artifact == artifact)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _registry(home: Home, tools: Toolchain) -> Part:

@@ -265,6 +265,13 @@ def test_down_leaves_nothing_and_up_goes_on(shop: Shop) -> None:
     assert answer.status == 1
     for told in (str(shop.home.ports["kafka"]), "kafka", "--port kafka=", str(os.getpid())):
         assert told in answer.words
+    made_by = shop.home.data("kafka") / "formatted-by"
+    version = made_by.read_text()
+    made_by.write_text("99.0.1")
+    answer = shop.command("up")
+    made_by.write_text(version)
+    assert answer.status == 1
+    assert "set up with Kafka 99.0.1" in answer.words and version in answer.words
     shop.command.must("up")
     shop.require_equal()
 
