@@ -20,6 +20,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from cli.demo.stage import comes_true
 from cli.exchange import Exchange
 from services.core import db
 from services.core.avro import Codec
@@ -143,6 +144,8 @@ def second_worker(town: Town, network: Network, client: str, monkeypatch: pytest
     through = exchange.settings.model_copy(
         update={"kafka_bootstrap": f"127.0.0.1:{network.port}", "relay_client": client}
     )
+    # that the one before has left may have been lost in its network: the broker then waits for it for 45 s
+    eventually(lambda: os.getpid() in shares(admin), lambda there: not there, "its predecessor's being gone", 60)
     followed, held = Followed(through, exchange.registry), Number(db.engine(exchange.settings, "sync"))
     followed.start()
     relay = Relay(through, exchange.registry, admin_client(through, "sync"), followed, held, filled=True)
@@ -150,19 +153,17 @@ def second_worker(town: Town, network: Network, client: str, monkeypatch: pytest
     thread.start()
     try:
         eventually(relay.why_not_ready, lambda why: why is None, "the second worker")
-        # which partitions a worker is given is the broker's affair: of several topics it gets some of one at least
-        systems = {}
-        for _ in range(4):
+        # whoever subscribes to a new topic first has it, and gives up any others for it: ours are among them some time
+        systems, served, until = dict[str, tuple[str, System]](), list[str](), time.monotonic() + 120
+        while not served:
+            assert time.monotonic() < until, "the second worker is given none of the partitions of ours"
             code = resource(town)
             system = mounted(town, code)
-            systems[town.grant(as_table(town, system, code), ["id", "visits"])["id"]] = system
-        topics = {system.credentials["topic"]: grant for grant, system in systems.items()}
-        served = eventually(
-            lambda: [topics[topic] for topic, _ in shares(admin).get(os.getpid(), set()) if topic in topics],
-            bool,
-            "its partitions",
-        )
-        yield Second(exchange.ask("GET", "demand", f"/grants/{served[0]}"), Counts(town, systems[served[0]]), relay)
+            grant = town.grant(as_table(town, system, code), ["id", "visits"])
+            systems[system.credentials["topic"]] = grant["id"], system
+            served = [topic for topic, _ in shares(admin).get(os.getpid(), set()) if topic in systems]
+        grant_id, system = systems[served[0]]
+        yield Second(exchange.ask("GET", "demand", f"/grants/{grant_id}"), Counts(town, system), relay)
     finally:
         network.heal()
         stop.set()
@@ -223,11 +224,16 @@ def test_who_is_not_told_where_it_left_off_says_so_and_asks_again(
         Network(broker, SEED, one_in=1, faults=["mute"], matters={OFFSET_FETCH}) as network,
         second_worker(town, network, client, monkeypatch) as second,
     ):
-        network.destroy()
-        while not network.met:  # until it is given partitions of one of them
+        until = time.monotonic() + 180
+        while "committed offsets" not in (second.relay.why_not_ready() or ""):
+            assert time.monotonic() < until, "it never says so, though partitions of new topics are given to it"
+            # librdkafka asks by itself, too, where it stands; were that mute, it would not hear of new partitions either
+            network.heal()
+            time.sleep(1)
+            network.destroy()
             code = resource(town)
             town.grant(as_table(town, mounted(town, code), code), ["id", "visits"])
-        eventually(second.relay.why_not_ready, lambda why: why and "committed offsets" in why, "its saying so")
+            comes_true(lambda: "committed offsets" in (second.relay.why_not_ready() or ""), 10)
         network.heal()
         eventually(second.relay.why_not_ready, lambda why: why is None, "its going on")
         for number in range(KEYS):

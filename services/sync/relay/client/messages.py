@@ -7,6 +7,7 @@ went well all the same (`services/core/connections.py`).
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -38,6 +39,7 @@ from services.sync.tracing import carrying
 QUEUE_MESSAGES = 1_000_000
 """What a producer holds that the broker has not taken yet. It is never filled: what did not fit would lose its turn."""
 _ENQUEUED = 5_000
+_BEGINNING_SECONDS = 5.0
 
 
 class Reader:
@@ -50,8 +52,20 @@ class Reader:
         """`source` reads them of itself."""
 
     def place(self, at: Mapping[Partition, int]) -> None:
+        until = time.monotonic() + _BEGINNING_SECONDS
         for where, offset in at.items():
-            self._source.seek(TopicPartition(*where, offset))
+            while not self._is_sought(TopicPartition(*where, offset), until):
+                time.sleep(0.005)
+
+    def _is_sought(self, place: TopicPartition, until: float) -> bool:
+        """Not while librdkafka has not begun yet to read what it was assigned, which it does in a thread of its own."""
+        try:
+            self._source.seek(place)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._STATE or time.monotonic() > until:
+                raise
+            return False
+        return True
 
     def leave(self, partitions: Sequence[Partition]) -> None:
         """`source` reads them no more."""
