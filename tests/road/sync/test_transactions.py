@@ -227,7 +227,7 @@ def test_who_is_not_told_where_it_left_off_says_so_and_asks_again(
         until = time.monotonic() + 180
         while "committed offsets" not in (second.relay.why_not_ready() or ""):
             assert time.monotonic() < until, "it never says so, though partitions of new topics are given to it"
-            # librdkafka asks by itself, too, where it stands; were that mute, it would not hear of new partitions either
+            # librdkafka asks by itself, too, where it stands; were that mute, it would hear of no new partitions
             network.heal()
             time.sleep(1)
             network.destroy()
