@@ -15,7 +15,6 @@ from collections.abc import Sequence, Set
 from types import TracebackType
 from typing import Self
 
-OFFSET_FETCH = 9
 END_TXN = 26
 # Produce, InitProducerId, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit, ConsumerGroupHeartbeat
 _MATTERS = frozenset({0, 22, 24, 25, END_TXN, 28, 68})
