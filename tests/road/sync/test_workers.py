@@ -106,7 +106,8 @@ def test_every_change_once_by_workers_that_are_killed_stopped_and_added(town: To
         eventually(lambda: shares(admin).keys(), lambda found: pids <= found, "their being members", _PATIENCE_SECONDS)
         shared: dict[int, set[tuple[str, int]]] = {}
         # who has fewest of all partitions is given new ones alone until it has as many as the others
-        while len(tables) < _MOST_TABLES and sum(bool(share) for pid, share in shared.items() if pid in pids) < 2:
+        while sum(bool(share) for pid, share in shared.items() if pid in pids) < 2:
+            assert len(tables) < _MOST_TABLES, f"shares of two at least: not of {_MOST_TABLES} tables; {shared!r}"
             tables.append(shared_out())
             ours = {(table.topic, number) for table in tables for number in range(exchange.settings.cdc_partitions)}
             shared = eventually(
