@@ -44,6 +44,8 @@ _OWN_ROUNDS = 9
 _CALM_SECONDS = 3.0
 _WARM_UP_SECONDS = 30.0
 _PATIENCE_SECONDS = 300.0
+# of the clocks of a process, the one that clock_getcpuclockid gives: all its threads, those that have ended included
+_SCHEDULED = 2
 CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
@@ -390,7 +392,8 @@ def _medians(rounds: Sequence[tuple[float, float]]) -> tuple[float, float]:
 
 
 def _cpu(process: psutil.Process) -> float:
-    return float(sum(process.cpu_times()[:2]))
+    """Seconds of CPU that a process has taken, by its own clock: what /proc tells is in hundredths of a second."""
+    return time.clock_gettime(~process.pid << 3 | _SCHEDULED)
 
 
 def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:

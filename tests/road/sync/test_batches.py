@@ -173,15 +173,19 @@ def test_what_is_written_is_what_librdkafka_reads(town: Town, topic: str, made: 
     start = ends(town.exchange, topic)
     for number, transaction in enumerate(made):
         writer.begin()
-        gathered = {partition: engine.Records() for partition in range(PARTITIONS)}
+        gathered = {partition: writer.gather() for partition in range(PARTITIONS)}
         for one in transaction:
             if number % 2:
                 gathered[one.partition].append({"key": one.key or b"", "value": one.value})
             else:
                 writer.produce(topic, key=one.key, value=one.value, headers=one.headers, partition=one.partition)
         for partition, some in gathered.items():
-            if len(some):
-                writer.deliver(topic, partition, some, (0, "traceparent", "00-1"))
+            if count := len(some):
+                assert list(some) == [some[at] for at in range(count)] == [
+                    {"key": one.key or b"", "value": one.value} for one in transaction if one.partition == partition
+                ]  # fmt: skip
+                writer.deliver(topic, partition, some, (number % count, "traceparent", "00-1"))
+                assert len(some) == count
         writer.flush()
         told = {partition: writer.ends(topic, partition) for partition in range(PARTITIONS)}
         writer.commit()
@@ -190,7 +194,10 @@ def test_what_is_written_is_what_librdkafka_reads(town: Town, topic: str, made: 
             seen = [(one.key(), one.value(), one.headers() or []) for one in messages]
             if number % 2:
                 traced = [("traceparent", b"00-1")]
-                assert seen == [(one.key or b"", one.value, [] if at else traced) for at, one in enumerate(wanted)]
+                followed = number % len(wanted) if wanted else 0
+                assert seen == [
+                    (one.key or b"", one.value, traced if at == followed else []) for at, one in enumerate(wanted)
+                ]
             else:
                 assert seen == [(one.key, one.value, one.headers) for one in wanted]
             assert told[partition] == ((messages[0].offset(), messages[-1].offset()) if messages else None)

@@ -2,11 +2,10 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
-use sha2::Sha256;
-use sha2::digest::Digest as _;
-use sm3::Sm3;
+use sm3::{Digest as _, Sm3};
 use tongshu_core::avro::Cursor;
-use tongshu_core::merkle::{self, Hash};
+use tongshu_core::merkle::{self, Digest as _, Hash, LEAF};
+use tongshu_core::sha256::Sha256;
 
 #[derive(Debug, Clone, Copy)]
 pub enum Digest {
@@ -14,27 +13,18 @@ pub enum Digest {
     Sm3,
 }
 
-impl Digest {
-    pub fn of(self, parts: &[&[u8]]) -> Hash {
+impl merkle::Digest for Digest {
+    fn of(self, message: &[u8]) -> Hash {
         match self {
-            Digest::Sha256 => {
-                parts.iter().fold(Sha256::new(), |state, part| state.chain_update(part)).finalize().into()
-            }
-            Digest::Sm3 => parts.iter().fold(Sm3::new(), |state, part| state.chain_update(part)).finalize().into(),
+            Self::Sha256 => Sha256.of(message),
+            Self::Sm3 => Sm3::digest(message).into(),
         }
     }
 
-    pub fn leaf(self, entry: &[u8]) -> Hash {
+    fn of_two(self, one: &[u8], other: &[u8]) -> [Hash; 2] {
         match self {
-            Digest::Sha256 => merkle::leaf::<Sha256>(entry),
-            Digest::Sm3 => merkle::leaf::<Sm3>(entry),
-        }
-    }
-
-    fn node(self, left: &Hash, right: &Hash) -> Hash {
-        match self {
-            Digest::Sha256 => merkle::node::<Sha256>(left, right),
-            Digest::Sm3 => merkle::node::<Sm3>(left, right),
+            Self::Sha256 => Sha256.of_two(one, other),
+            Self::Sm3 => [self.of(one), self.of(other)],
         }
     }
 }
@@ -43,22 +33,36 @@ pub fn digest_of(sm3: bool) -> Digest {
     if sm3 { Digest::Sm3 } else { Digest::Sha256 }
 }
 
+/// The leaf hashes of entries.
+pub fn leaves_of<'a>(digest: Digest, entries: impl Iterator<Item = &'a [u8]>) -> Vec<Hash> {
+    let (mut made, mut messages, mut waiting) = (Vec::new(), [vec![LEAF], vec![LEAF]], 0);
+    for entry in entries {
+        messages[waiting].truncate(1);
+        messages[waiting].extend_from_slice(entry);
+        waiting += 1;
+        if waiting == 2 {
+            made.extend(digest.of_two(&messages[0], &messages[1]));
+            waiting = 0;
+        }
+    }
+    if waiting == 1 {
+        made.push(digest.of(&messages[0]));
+    }
+    made
+}
+
 /// The leaf hashes of entries, 32 bytes each.
 #[pyfunction]
 pub fn leaves<'py>(py: Python<'py>, sm3: bool, entries: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
-    let digest = digest_of(sm3);
-    let mut out = Vec::with_capacity(entries.len() * 32);
-    for entry in entries {
-        out.extend(digest.leaf(entry.cast::<PyBytes>()?.as_bytes()));
-    }
-    Ok(PyBytes::new(py, &out))
+    let entries = entries.iter().map(|entry| Ok(entry.cast_into::<PyBytes>()?)).collect::<PyResult<Vec<_>>>()?;
+    let made = leaves_of(digest_of(sm3), entries.iter().map(|entry| entry.as_bytes()));
+    Ok(PyBytes::new(py, made.as_flattened()))
 }
 
 /// The hashes of the nodes over each two of `hashes`, 32 bytes each; one without another is left out.
 #[pyfunction]
 pub fn nodes<'py>(py: Python<'py>, sm3: bool, hashes: &[u8]) -> Bound<'py, PyBytes> {
-    let (pairs, _) = hashes.as_chunks::<32>().0.as_chunks::<2>();
-    let found: Vec<Hash> = pairs.iter().map(|[left, right]| digest_of(sm3).node(left, right)).collect();
+    let found = merkle::nodes(digest_of(sm3), hashes.as_chunks::<32>().0);
     PyBytes::new(py, found.as_flattened())
 }
 

@@ -2,12 +2,13 @@
 //! is its to seal.
 
 use crate::cut::{self, Cut};
-use crate::hashing::{Digest, digest_of};
+use crate::hashing::{Digest, digest_of, leaves_of};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use std::collections::HashMap;
 use tongshu_core::avro::{put_bytes, put_long};
+use tongshu_core::merkle::Digest as _;
 
 /// A text that is empty, and no records.
 const NOTHING: &[u8] = b"\x00";
@@ -37,6 +38,8 @@ pub struct Sealing {
     /// An actor's name and reference, both as Avro has them: of one batch, for somebody may be erased before the next.
     actors: HashMap<Vec<u8>, Vec<u8>>,
     ends: Vec<usize>,
+    /// What stands for the record whose digest is told: the room for it.
+    record: Vec<u8>,
 }
 
 /// Where a record stands.
@@ -61,6 +64,7 @@ impl Sealing {
             outcomes: HashMap::new(),
             actors: HashMap::new(),
             ends: Vec::new(),
+            record: Vec::new(),
         }
     }
 
@@ -76,7 +80,6 @@ impl Sealing {
     ) -> PyResult<Sealed<'py>> {
         self.actors.clear();
         let mut entries = Vec::with_capacity(batch.len());
-        let mut leaves = Vec::with_capacity(batch.len() * 32);
         let mut ends: Vec<(String, i32, i64)> = Vec::new();
         let mut out = Vec::with_capacity(1_024);
         for (number, message) in (first..).zip(batch) {
@@ -94,7 +97,6 @@ impl Sealing {
                 out.truncate(begun);
                 out.extend(self.other.bind(py).call1((&message,))?.cast::<PyBytes>()?.as_bytes());
             }
-            leaves.extend(self.digest.leaf(&out));
             entries.push(PyBytes::new(py, &out));
             match ends.iter_mut().rev().find(|(known, at, _)| *at == place.partition && known == topic) {
                 Some((_, _, end)) => *end = place.offset + 1,
@@ -105,7 +107,8 @@ impl Sealing {
         for (topic, partition, end) in ends {
             told.set_item((topic, partition), end)?;
         }
-        Ok((PyList::new(py, entries)?, PyBytes::new(py, &leaves), told))
+        let leaves = leaves_of(self.digest, entries.iter().map(|one| one.as_bytes()));
+        Ok((PyList::new(py, entries)?, PyBytes::new(py, leaves.as_flattened()), told))
     }
 }
 
@@ -130,7 +133,7 @@ impl Sealing {
         if !self.knows(py, topic, schema_id)? {
             return Ok(false);
         }
-        let Self { digest, reference, topics, outcomes, actors, ends, .. } = self;
+        let Self { digest, reference, topics, outcomes, actors, ends, record, .. } = self;
         let known = &topics[topic];
         let Some(cut) = &known.cuts[&schema_id] else { return Ok(false) };
         let Some([kind, subject, thread, occurred_at, actor, department, records]) = cut.parts(value, ends) else {
@@ -155,7 +158,11 @@ impl Sealing {
             out.extend(part);
         }
         out.push(DIGEST_LENGTH);
-        out.extend(digest.of(&[&(key.len() as u32).to_be_bytes(), key, &[1], value]));
+        record.clear();
+        for part in [&(key.len() as u32).to_be_bytes(), key, &[1], value] {
+            record.extend_from_slice(part);
+        }
+        out.extend(digest.of(record));
         out.extend(&actors[actor]);
         out.extend(department);
         put_bytes(out, trace.0.as_bytes());

@@ -218,10 +218,12 @@ impl<'a> Cursor<'a> {
 /// The standard library's test pays for long texts; most here have a dozen bytes.
 #[inline]
 fn is_ascii(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let high = words.iter().fold(0, |high, word| high | u64::from_ne_bytes(*word));
-    let last = rest.iter().fold(0, |high, byte| high | byte);
-    high & HIGH == 0 && last < 0x80
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().fold(0, |high, byte| high | byte) < 0x80;
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    let high = words.iter().fold(u64::from_ne_bytes(*last), |high, word| high | u64::from_ne_bytes(*word));
+    high & HIGH == 0
 }
 
 /// How many of the first bytes are ASCII or characters of three bytes from U+1000 to U+CFFF, as nearly all Chinese is.

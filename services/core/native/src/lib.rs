@@ -1,4 +1,5 @@
-//! What more than one native engine needs: Avro's bytes, and Merkle trees.
+//! What more than one native engine needs: Avro's bytes, Merkle trees, and what these are hashed by.
 
 pub mod avro;
 pub mod merkle;
+pub mod sha256;

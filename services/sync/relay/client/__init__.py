@@ -15,7 +15,7 @@ from services.core.settings import Settings
 from services.sync.projection import native
 from services.sync.relay.changes import Partition, Stretch
 
-LIVE_BATCH = 5_000
+LIVE_BATCH = 10_000
 """After about so many changes a transaction ends."""
 LANE_SLICE = 5_000
 """So many changes who catches up gets at once, of whole record batches; between them, the live stream has its turn."""

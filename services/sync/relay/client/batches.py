@@ -126,7 +126,7 @@ class Writer:
         self._wire = engine.Writer(_login(settings, client_id), transactional_id, TRANSACTION_SECONDS)
 
     def gather(self) -> Gathered:
-        return cast(Gathered, engine.Records())
+        return cast(Gathered, self._wire.gather())
 
     def begin(self) -> None:
         self._wire.begin()

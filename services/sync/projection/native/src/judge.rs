@@ -173,7 +173,7 @@ fn one<'a>(
 ) -> Option<bool> {
     walk(plan, data, found).ok()?;
     if let Some(mark) = mark {
-        let sequence = found.sequence.and_then(|(start, end)| std::str::from_utf8(&data[start..end]).ok());
+        let sequence = found.sequence.map(|(start, end)| &data[start..end]);
         match mark.hears(found.op, sequence, found.micros) {
             Said::New => {}
             Said::Before => return Some(false),

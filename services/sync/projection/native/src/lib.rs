@@ -21,9 +21,9 @@ use pyo3::exceptions::{PyException, PyIndexError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use repeats::{Mark, Ops};
-use sha2::Sha256;
 use std::sync::Arc;
 use tongshu_core::merkle;
+use tongshu_core::sha256::Sha256;
 use wire::{Changes, Column, Fetched, Fetcher, Gathered, Records, Writer};
 
 create_exception!(tongshu_projection, Unsupported, PyException, "A plan that this engine does not know how to run.");
@@ -203,7 +203,7 @@ fn root<'py>(py: Python<'py>, leaves: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     if !rest.is_empty() {
         return Err(PyValueError::new_err("a leaf hash has 32 bytes"));
     }
-    Ok(PyBytes::new(py, &merkle::root::<Sha256>(hashes)))
+    Ok(PyBytes::new(py, &merkle::root(Sha256, hashes)))
 }
 
 #[pymodule]

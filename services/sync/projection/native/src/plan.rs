@@ -34,7 +34,7 @@ pub enum Part {
     After { null: usize },
     Source,
     Op,
-    Other(Node),
+    Other(Field),
 }
 
 /// What is read of the change's source.
@@ -136,7 +136,7 @@ impl Plan {
                 "after" => Part::After { null: after_null },
                 "source" => Part::Source,
                 "op" => Part::Op,
-                _ => Part::Other(node.clone()),
+                _ => Part::Other(field(node)),
             })
             .collect();
         let system = json["system"].as_str().ok_or("a plan without a system")?;

@@ -8,10 +8,10 @@ use crate::plan::{Column, Grant, Plan, Shown, Step};
 use crate::repeats::{Mark, Said};
 use crate::value::{MICROS, Spelling, UNAVAILABLE, Unsure, Value};
 use crate::walk::{Found, Slot, walk};
-use sha2::Sha256;
 use std::sync::Mutex;
 use tongshu_core::avro::{Broken, put_long};
-use tongshu_core::merkle::{Hash, leaf};
+use tongshu_core::merkle::{Digest, Hash, LEAF};
+use tongshu_core::sha256::Sha256;
 use tongshu_wire::partition_of;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,7 @@ pub struct Record {
 pub struct Partition {
     pub bytes: Vec<u8>,
     pub records: Vec<Record>,
+    /// While it is filled, the last record may not have its hash yet: two are hashed together.
     pub leaves: Vec<Hash>,
 }
 
@@ -90,6 +91,10 @@ struct Scratch {
     key: Vec<u8>,
     delivered: Vec<usize>,
 }
+
+const FEW_COLUMNS: usize = 4;
+/// The byte of a leaf and the length of the key, which stand before it.
+const MESSAGE_HEAD: usize = 5;
 
 /// What this engine will not judge, where it is not the bytes that are broken.
 const UNJUDGED: Broken = Broken { at: 0, what: "a change that the reference judges" };
@@ -145,6 +150,9 @@ pub fn run(plan: &Plan, changes: &[&[u8]], asked: Asked, room: Vec<Outcome>) -> 
     }
     for outcome in &mut outcomes {
         outcome.count();
+        if asked.leaves {
+            outcome.partitions.iter_mut().for_each(Partition::hash_rest);
+        }
     }
     Run { outcomes, stopped_at, why, mark }
 }
@@ -162,7 +170,7 @@ fn one(
 ) -> Result<(), Broken> {
     walk(plan, data, found)?;
     if let Some(mark) = mark {
-        let sequence = found.sequence.and_then(|(start, end)| std::str::from_utf8(&data[start..end]).ok());
+        let sequence = found.sequence.map(|(start, end)| &data[start..end]);
         match mark.hears(found.op, sequence, found.micros) {
             Said::New => {}
             Said::Before => return Ok(()),
@@ -226,12 +234,20 @@ impl Change<'_> {
 
     fn sees(&self, grant: &Grant, row: &[Slot], before: Option<&[Slot]>) -> Result<bool, Unsure> {
         let Some(filter) = &grant.filter else { return Ok(true) };
-        let mut values = Vec::with_capacity(grant.filtered.len());
-        for column in &grant.filtered {
+        // few filters look at more, and memory for each change would cost more than to judge it
+        let (mut few, mut many) = ([None; FEW_COLUMNS], Vec::new());
+        let values = match grant.filtered.len() {
+            count @ ..=FEW_COLUMNS => &mut few[..count],
+            count => {
+                many.resize(count, None);
+                &mut many[..]
+            }
+        };
+        for (value, column) in values.iter_mut().zip(&grant.filtered) {
             let slot = self.slot(column, row, before)?;
-            values.push(if slot.is_null() { None } else { Some(column.spelling.read(slot.body(self.data))?) });
+            *value = if slot.is_null() { None } else { Some(column.spelling.read(slot.body(self.data))?) };
         }
-        Ok(filter.matches(&values))
+        Ok(filter.matches(values))
     }
 
     /// Where the value of a column is, taken from the row before where an update did not touch it.
@@ -301,9 +317,10 @@ impl Change<'_> {
     ) -> Result<(), Unsure> {
         let Scratch { mask, key, .. } = scratch;
         let place = if grant.partitions == 1 { 0 } else { partition_of(key, grant.partitions) };
-        let Partition { bytes: out, records, leaves } = &mut outcome.partitions[place];
-        // as the entry of a leaf has it, so that one pass over what lies together hashes it
-        let entry = out.len();
+        let partition = &mut outcome.partitions[place];
+        let out = &mut partition.bytes;
+        // as the message of a leaf has it, which is hashed where it lies
+        out.push(LEAF);
         out.extend_from_slice(&(key.len() as u32).to_be_bytes());
         let key_start = out.len();
         out.extend_from_slice(key);
@@ -333,11 +350,11 @@ impl Change<'_> {
             put_long(out, self.committed_us);
             out.extend_from_slice(&grant.tail);
         }
-        if self.leaves {
-            leaves.push(leaf::<Sha256>(&out[entry..]));
-        }
         let value = (op != Op::Tombstone).then_some((value_start, out.len()));
-        records.push(Record { op, change: self.number, key: (key_start, key_end), value });
+        partition.records.push(Record { op, change: self.number, key: (key_start, key_end), value });
+        if self.leaves {
+            partition.hash_two();
+        }
         Ok(())
     }
 
@@ -415,6 +432,31 @@ impl Op {
     }
 }
 
+impl Partition {
+    /// What is hashed of a record: the message of a leaf of an RFC 6962 tree, as it lies among the bytes.
+    fn message(&self, record: &Record) -> &[u8] {
+        let (start, end) = (record.key.0 - MESSAGE_HEAD, record.value.map_or(record.key.1 + 1, |(_, end)| end));
+        &self.bytes[start..end]
+    }
+
+    /// Hash the last two records, where both are not hashed yet.
+    #[inline]
+    fn hash_two(&mut self) {
+        if let [one, other] = &self.records[self.leaves.len()..] {
+            let both = Sha256.of_two(self.message(one), self.message(other));
+            self.leaves.extend(both);
+        }
+    }
+
+    /// Hash the last record, where it is not hashed yet.
+    fn hash_rest(&mut self) {
+        if let [last] = &self.records[self.leaves.len()..] {
+            let hash = Sha256.of(self.message(last));
+            self.leaves.push(hash);
+        }
+    }
+}
+
 impl Outcome {
     /// With room for as many records as there are changes, up to what costs nothing where few are delivered.
     fn of(partitions: usize, changes: usize) -> Self {
@@ -443,8 +485,8 @@ impl Outcome {
         for one in &mut self.partitions {
             while one.records.last().is_some_and(|record| record.change == number) {
                 one.records.pop();
-                one.leaves.pop();
             }
+            one.leaves.truncate(one.records.len());
         }
     }
 

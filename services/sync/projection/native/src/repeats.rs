@@ -48,7 +48,7 @@ pub enum Said {
 
 impl Mark {
     /// Whether a change has been said before; if not, the mark moves on.
-    pub fn hears(&mut self, op: u8, sequence: Option<&str>, micros: Option<i64>) -> Said {
+    pub fn hears(&mut self, op: u8, sequence: Option<&[u8]>, micros: Option<i64>) -> Said {
         let (Some(sequence), Some(at_us)) = (sequence.filter(|text| !text.is_empty()), micros) else { return Said::New };
         if op == b'r' {
             return Said::New;
@@ -69,8 +69,8 @@ impl Mark {
 }
 
 /// The numbers of `["24023119","24023128"]`; null and an empty text count as 0.
-fn places(sequence: &str) -> Option<(i64, i64)> {
-    let rest = sequence.as_bytes().strip_prefix(b"[")?;
+fn places(sequence: &[u8]) -> Option<(i64, i64)> {
+    let rest = sequence.strip_prefix(b"[")?;
     let (first, rest) = place(rest)?;
     let (second, rest) = place(rest.strip_prefix(b",")?)?;
     (rest == b"]").then_some((first, second))

@@ -88,7 +88,7 @@ fn parts(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
                 };
             }
             Part::Source => source(plan, cursor, found)?,
-            Part::Other(node) => cursor.skip(node, &plan.schema, 0)?,
+            Part::Other(field) => value(field, &plan.schema, cursor, &mut Slot::default())?,
         }
     }
     if cursor.at != cursor.data.len() {

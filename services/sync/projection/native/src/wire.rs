@@ -4,7 +4,7 @@ use crate::project::Partition as Made;
 use pyo3::exceptions::{PyIndexError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tongshu_wire::{Entry, Error, Group, Isolation, Login, Partition, Slice, Writer as Wire};
@@ -206,52 +206,34 @@ impl Fetcher {
     }
 }
 
-/// Records for a partition, as they are gathered.
+/// Records for a partition, as they are gathered. They may be looked at until they are delivered.
 #[pyclass(sequence)]
-#[derive(Default)]
-pub struct Records {
-    bytes: Vec<u8>,
-    records: Vec<((usize, usize), Option<(usize, usize)>)>,
-}
-
-impl Records {
-    fn piece(&mut self, bytes: &[u8]) -> (usize, usize) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        (start, self.bytes.len())
-    }
-
-    fn key_and_value(&self, number: usize) -> Option<(&[u8], Option<&[u8]>)> {
-        let (key, value) = self.records.get(number)?;
-        Some((&self.bytes[key.0..key.1], value.map(|value| &self.bytes[value.0..value.1])))
-    }
-}
+pub struct Records(tongshu_wire::Records);
 
 #[pymethods]
 impl Records {
-    #[new]
-    fn new() -> Self {
-        Self::default()
-    }
-
+    /// How many were gathered, be they delivered by now.
     fn __len__(&self) -> usize {
-        self.records.len()
+        self.0.count()
     }
 
     /// A record as `Producer.produce_batch` would take it.
     fn __getitem__<'py>(&self, py: Python<'py>, number: isize) -> PyResult<Bound<'py, PyDict>> {
-        let number = if number < 0 { number + self.records.len() as isize } else { number };
-        let found = usize::try_from(number).ok().and_then(|number| self.key_and_value(number));
+        let number = if number < 0 { number + self.0.count() as isize } else { number };
+        let found = usize::try_from(number).ok().and_then(|number| self.0.from(number).next());
         let (key, value) = found.ok_or_else(|| PyIndexError::new_err("no such record"))?;
         message(py, key, value)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let messages = self.0.from(0).map(|(key, value)| message(py, key, value));
+        PyList::new(py, messages.collect::<PyResult<Vec<_>>>()?)?.try_iter()
     }
 
     fn append(&mut self, message: &Bound<'_, PyDict>) -> PyResult<()> {
         let one = |name| message.get_item(name)?.map_or(Ok(None), |found| found.extract::<Option<Vec<u8>>>());
         let (key, value) = (one("key")?.unwrap_or_default(), one("value")?);
-        let key = self.piece(&key);
-        let value = value.map(|value| self.piece(&value));
-        self.records.push((key, value));
+        self.0.add(&key, value.as_deref());
         Ok(())
     }
 }
@@ -275,10 +257,10 @@ impl Gathered<'_> {
     pub fn add(&mut self, py: Python<'_>, made: &Made) -> PyResult<()> {
         match self {
             Self::Records(records) => {
-                let base = records.bytes.len();
-                records.bytes.extend_from_slice(&made.bytes);
-                let later = |(start, end): (usize, usize)| (base + start, base + end);
-                records.records.extend(made.records.iter().map(|one| (later(one.key), one.value.map(later))));
+                for one in &made.records {
+                    let value = one.value.map(|(start, end)| &made.bytes[start..end]);
+                    records.0.add(&made.bytes[one.key.0..one.key.1], value);
+                }
             }
             Self::Messages(messages) => {
                 for one in &made.records {
@@ -351,28 +333,24 @@ impl Writer {
         py.detach(|| self.lock().add(topic, partition, key, value, &headers)).map_err(|error| raised(py, error))
     }
 
+    /// What gathers records for a partition.
+    fn gather(&self) -> Records {
+        Records(self.lock().gather())
+    }
+
     /// Add records to a partition; the one of that number is given a header of a name and a value.
     #[pyo3(signature = (topic, partition, records, traced = None))]
     fn deliver(
         &self,
         topic: &str,
         partition: i32,
-        records: PyRef<'_, Records>,
+        mut records: PyRefMut<'_, Records>,
         traced: Option<(usize, String, String)>,
     ) {
-        let mut writer = self.lock();
-        let mut outlet = writer.outlet(topic, partition);
-        for number in 0..records.records.len() {
-            let Some((key, value)) = records.key_and_value(number) else {
-                break;
-            };
-            match &traced {
-                Some((traced, name, said)) if *traced == number => {
-                    outlet.add(Some(key), value, &[(name.as_bytes(), Some(said.as_bytes()))]);
-                }
-                _ => outlet.add(Some(key), value, &[]),
-            }
+        if let Some((number, name, said)) = &traced {
+            records.0.put_header(*number, (name.as_bytes(), Some(said.as_bytes())));
         }
+        self.lock().deliver(topic, partition, &mut records.0);
     }
 
     /// Have offsets committed with the transaction, for a member of a group: topic, partition, offset, metadata.

@@ -15,12 +15,15 @@ const LOG_APPEND_TIME: i16 = 1 << 3;
 const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
 const LZ4: i16 = 3;
+/// So much room at least a block of LZ4 is unpacked into, so that it need not be put down in between.
+const LEAST_ROOM: usize = 1 << 18;
 /// A batch whose records would be longer, not packed, is followed by another one.
 const MOST_BYTES: usize = 900_000;
 
 thread_local! {
-    /// Made once, for what is made anew has to be made zero first, which costs as much as to unpack.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 1 << 18]);
+    /// Where batches are unpacked, as long as the longest: what is made anew has to be made zero first, which costs as much
+    /// as to unpack.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where a record lies among the bytes of its slice.
@@ -165,12 +168,15 @@ fn unpacked(codec: i16, mut packed: Bytes) -> Result<Bytes> {
         1 => Gzip::decompress(&mut packed, whole).map_err(garbled),
         2 => Snappy::decompress(&mut packed, whole).map_err(garbled),
         LZ4 => SCRATCH.with_borrow_mut(|scratch| {
-            let mut bytes = Vec::with_capacity(packed.len() * 2);
             let mut decoder = lz4::Decoder::new(&packed[..])?;
+            let mut end = 0;
             loop {
-                match decoder.read(scratch)? {
-                    0 => return Ok(Bytes::from(bytes)),
-                    read => bytes.extend_from_slice(&scratch[..read]),
+                if scratch.len() < end + LEAST_ROOM {
+                    scratch.resize((end + LEAST_ROOM).next_power_of_two(), 0);
+                }
+                match decoder.read(&mut scratch[end..])? {
+                    0 => return Ok(Bytes::copy_from_slice(&scratch[..end])),
+                    read => end += read,
                 }
             }
         }),
@@ -248,6 +254,14 @@ impl Batch {
             put_piece(out, *value);
         }
         self.count += 1;
+    }
+
+    /// Keys and values of its records, which all have a key and no headers yet.
+    pub fn records(&self) -> Vec<(&[u8], Option<&[u8]>)> {
+        let bytes = &self.records;
+        let found = entries(bytes, self.count as usize, 0, 0, None, 0).expect("what was written here can be read");
+        let piece = |(start, end): (u32, u32)| &bytes[start as usize..end as usize];
+        found.iter().map(|one| (one.key.map(piece).unwrap_or_default(), one.value.map(piece))).collect()
     }
 
     /// The batch as a broker takes it, written in a transaction of `producer` (id, epoch) from `sequence` on.

@@ -17,4 +17,4 @@ pub use batches::{Entry, Header, Slice};
 pub use connection::{Error, Login, Result};
 pub use fetching::{Fetcher, Isolation, Partition};
 pub use placing::partition_of;
-pub use writing::{Group, Writer};
+pub use writing::{Group, Records, Writer};

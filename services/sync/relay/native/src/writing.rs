@@ -20,7 +20,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Request, StrBytes};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -63,8 +63,7 @@ pub struct Writer {
     producer: (i64, i16),
     sequences: HashMap<Partition, i32>,
     outgoing: BTreeMap<Partition, Outgoing>,
-    /// Memory of batches that are written, for the next ones.
-    rooms: Vec<Vec<u8>>,
+    rooms: Rooms,
     offsets: Option<(Group, Vec<(Partition, i64, String)>)>,
     leaders: HashMap<i32, Connection>,
     transactions: Option<Connection>,
@@ -83,7 +82,7 @@ impl Writer {
             producer: (-1, -1),
             sequences: HashMap::new(),
             outgoing: BTreeMap::new(),
-            rooms: Vec::new(),
+            rooms: Rooms::default(),
             offsets: None,
             leaders: HashMap::new(),
             transactions: None,
@@ -131,14 +130,20 @@ impl Writer {
             Some(partition) => partition,
             None => partition_of(key.unwrap_or_default(), self.partitions(topic)?) as i32,
         };
-        self.outlet(topic, partition).add(key, value, headers);
+        let outgoing = self.outgoing.entry((topic.to_owned(), partition)).or_default();
+        self.rooms.add(&mut outgoing.batches, key, value, headers);
         Ok(())
     }
 
-    /// What takes the records of a partition; each that it is given is part of the open transaction.
-    pub fn outlet(&mut self, topic: &str, partition: i32) -> Outlet<'_> {
-        let batches = &mut self.outgoing.entry((topic.to_owned(), partition)).or_default().batches;
-        Outlet { batches, rooms: &mut self.rooms }
+    /// What gathers records for a partition.
+    pub fn gather(&self) -> Records {
+        Records { rooms: self.rooms.clone(), ..Records::default() }
+    }
+
+    /// Add records to the open transaction. They are taken from where they were gathered.
+    pub fn deliver(&mut self, topic: &str, partition: i32, records: &mut Records) {
+        let outgoing = self.outgoing.entry((topic.to_owned(), partition)).or_default();
+        outgoing.batches.append(&mut records.batches);
     }
 
     fn partitions(&mut self, topic: &str) -> Result<usize> {
@@ -263,9 +268,7 @@ impl Writer {
                 let sequence = self.sequences.entry(partition.clone()).or_default();
                 data.push((partition, batch.built(self.producer, *sequence, timestamp)?, batch.count));
                 *sequence += batch.count;
-                if self.rooms.len() < MOST_ROOMS {
-                    self.rooms.push(batch.into_room());
-                }
+                self.rooms.give_back(batch);
             }
             let request = self.produce_request(&data);
             self.leader(leader)?.send(&request, PRODUCE)?;
@@ -413,19 +416,76 @@ impl Writer {
     }
 }
 
-/// The records of one partition of the open transaction.
-pub struct Outlet<'a> {
-    batches: &'a mut VecDeque<Batch>,
-    rooms: &'a mut Vec<Vec<u8>>,
+/// Memory of batches that are written, for the next ones.
+#[derive(Clone, Default)]
+struct Rooms(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Rooms {
+    /// Add a record behind the last of `batches`.
+    fn add(&self, batches: &mut VecDeque<Batch>, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
+        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        if batches.back().is_none_or(|last| last.is_full_for(bytes)) {
+            let room = self.0.lock().expect("no thread has panicked").pop();
+            batches.push_back(Batch::within(room.unwrap_or_default()));
+        }
+        batches.back_mut().expect("it was just made").add(key, value, headers);
+    }
+
+    fn give_back(&self, batch: Batch) {
+        let mut rooms = self.0.lock().expect("no thread has panicked");
+        if rooms.len() < MOST_ROOMS {
+            rooms.push(batch.into_room());
+        }
+    }
 }
 
-impl Outlet<'_> {
-    pub fn add(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header<'_>]) {
-        let bytes = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-        if self.batches.back().is_none_or(|last| last.is_full_for(bytes)) {
-            self.batches.push_back(Batch::within(self.rooms.pop().unwrap_or_default()));
+/// Records for a partition, as they are gathered: in the batches in which they will be written.
+#[derive(Default)]
+pub struct Records {
+    batches: VecDeque<Batch>,
+    rooms: Rooms,
+    count: usize,
+}
+
+impl Records {
+    pub fn add(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.rooms.add(&mut self.batches, Some(key), value, &[]);
+        self.count += 1;
+    }
+
+    /// How many were added, be they delivered by now.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Keys and values from number `first` on; none of those that were delivered.
+    pub fn from(&self, first: usize) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let mut before = 0;
+        self.batches.iter().flat_map(move |batch| {
+            let passed = first.saturating_sub(before);
+            before += batch.count as usize;
+            // a batch that is passed over as a whole is not read
+            let records = if passed < batch.count as usize { batch.records() } else { Vec::new() };
+            records.into_iter().skip(passed)
+        })
+    }
+
+    /// Give record `number` a header.
+    pub fn put_header(&mut self, number: usize, header: Header<'_>) {
+        let mut before = 0;
+        for batch in &mut self.batches {
+            let count = batch.count as usize;
+            if let Some(place) = number.checked_sub(before).filter(|place| *place < count) {
+                let mut with = Batch::within(Vec::with_capacity(batch.size() + 256));
+                for (at, (key, value)) in batch.records().into_iter().enumerate() {
+                    let headers = if at == place { &[header][..] } else { &[] };
+                    with.add(Some(key), value, headers);
+                }
+                *batch = with;
+                return;
+            }
+            before += count;
         }
-        self.batches.back_mut().expect("it was just made").add(key, value, headers);
     }
 }
 
