@@ -38,9 +38,10 @@ impl Filter {
         node(json).map(Self).ok_or_else(|| format!("a filter with {json}"))
     }
 
-    /// Whether a row with these values, in the order of the filter's columns, may be seen.
-    pub fn matches(&self, values: &[Option<Value<'_>>]) -> bool {
-        truth(&self.0, values) == Some(true)
+    /// Whether a row may be seen; `value` gives its values by the number of the filter's column.
+    #[inline]
+    pub fn matches<'v>(&self, value: impl Fn(usize) -> Option<Value<'v>>) -> bool {
+        truth(&self.0, &value) == Some(true)
     }
 }
 
@@ -90,23 +91,23 @@ fn constant(json: &Json) -> Option<Constant> {
     })
 }
 
-fn truth(node: &Node, values: &[Option<Value<'_>>]) -> Option<bool> {
+fn truth<'v>(node: &Node, value: &impl Fn(usize) -> Option<Value<'v>>) -> Option<bool> {
     match node {
-        Node::Compare(item, test, constant) => values[*item].map(|found| test(compare(found, constant))),
+        Node::Compare(item, test, constant) => value(*item).map(|found| test(compare(found, constant))),
         Node::StartsWith(item, start) => {
-            values[*item].map(|found| matches!(found, Value::Text(text) if text.starts_with(start.as_str())))
+            value(*item).map(|found| matches!(found, Value::Text(text) if text.starts_with(start.as_str())))
         }
         Node::In(item, constants) => {
-            values[*item].map(|found| constants.iter().any(|constant| compare(found, constant).is_eq()))
+            value(*item).map(|found| constants.iter().any(|constant| compare(found, constant).is_eq()))
         }
-        Node::IsNull(item) => Some(values[*item].is_none()),
-        Node::Not(inner) => truth(inner, values).map(|truth| !truth),
+        Node::IsNull(item) => Some(value(*item).is_none()),
+        Node::Not(inner) => truth(inner, value).map(|truth| !truth),
         Node::Join(settles, left, right) => {
-            let first = truth(left, values);
+            let first = truth(left, value);
             if first == Some(*settles) {
                 return first;
             }
-            let second = truth(right, values);
+            let second = truth(right, value);
             if second == Some(*settles) {
                 return second;
             }

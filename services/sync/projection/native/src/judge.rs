@@ -62,7 +62,7 @@ impl Rules {
     fn breaks(&self, values: &[Option<Value<'_>>], today: i64, any: bool) -> bool {
         self.rules.iter().any(|rule| {
             (any || rule.stops)
-                && rule.when.as_ref().is_none_or(|when| when.matches(values))
+                && rule.when.as_ref().is_none_or(|when| when.matches(|place| values[place]))
                 && rule.check.breaks(values, today)
         })
     }
@@ -93,7 +93,7 @@ impl Check {
             _ => None,
         };
         match self {
-            Self::Breaks(filter) => filter.matches(values),
+            Self::Breaks(filter) => filter.matches(|place| values[place]),
             Self::Pattern(at, pattern) => text(*at).is_some_and(|text| !pattern.is_match(text)),
             Self::Uscc(at) => text(*at).is_some_and(|text| !is_uscc(text.as_bytes())),
             Self::CitizenId(at) => text(*at).is_some_and(|text| !is_citizen_id(text.as_bytes(), today)),

@@ -92,7 +92,6 @@ struct Scratch {
     delivered: Vec<usize>,
 }
 
-const FEW_COLUMNS: usize = 4;
 /// The byte of a leaf and the length of the key, which stand before it.
 const MESSAGE_HEAD: usize = 5;
 
@@ -234,20 +233,15 @@ impl Change<'_> {
 
     fn sees(&self, grant: &Grant, row: &[Slot], before: Option<&[Slot]>) -> Result<bool, Unsure> {
         let Some(filter) = &grant.filter else { return Ok(true) };
-        // few filters look at more, and memory for each change would cost more than to judge it
-        let (mut few, mut many) = ([None; FEW_COLUMNS], Vec::new());
-        let values = match grant.filtered.len() {
-            count @ ..=FEW_COLUMNS => &mut few[..count],
-            count => {
-                many.resize(count, None);
-                &mut many[..]
-            }
-        };
-        for (value, column) in values.iter_mut().zip(&grant.filtered) {
+        let value = |column: &Column| -> Result<Option<Value<'_>>, Unsure> {
             let slot = self.slot(column, row, before)?;
-            *value = if slot.is_null() { None } else { Some(column.spelling.read(slot.body(self.data))?) };
+            if slot.is_null() { Ok(None) } else { column.spelling.read(slot.body(self.data)).map(Some) }
+        };
+        // what is amiss with any of them matters, be it looked at or not
+        for column in &grant.filtered {
+            value(column)?;
         }
-        Ok(filter.matches(values))
+        Ok(filter.matches(|place| value(&grant.filtered[place]).ok().flatten()))
     }
 
     /// Where the value of a column is, taken from the row before where an update did not touch it.

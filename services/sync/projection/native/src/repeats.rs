@@ -81,11 +81,13 @@ fn place(text: &[u8]) -> Option<(i64, &[u8])> {
     if let Some(rest) = text.strip_prefix(b"null") {
         return Some((0, rest));
     }
-    let mut rest = text.strip_prefix(b"\"")?;
-    let mut number = 0_i64;
-    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
-        number = number.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
-        rest = behind;
-    }
+    let text = text.strip_prefix(b"\"")?;
+    let digits = text.iter().take_while(|digit| digit.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(digits);
+    let number = match digits.len() {
+        // so many always fit
+        ..=18 => digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')),
+        _ => digits.iter().try_fold(0_i64, |number, digit| number.checked_mul(10)?.checked_add(i64::from(digit - b'0')))?,
+    };
     Some((number, rest.strip_prefix(b"\"")?))
 }
