@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sync.relay.lanes import BUSY, Turns
+from services.sync.relay.client import BUSY
+from services.sync.relay.lanes import Turns
 
 _SECONDS = st.floats(0.001, 2.0)
 

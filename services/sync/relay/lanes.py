@@ -10,15 +10,13 @@ from collections.abc import Iterable
 
 from services.core.settings import Settings
 from services.sync.relay.changes import Audience, Stretch
-from services.sync.relay.client import backlog
+from services.sync.relay.client import BUSY, backlog
 from services.sync.relay.delivery import Delivery
 from services.sync.relay.standing import Lane, Standing
 from services.sync.relay.transaction import Filling
 
 _LIVE_OVER_LANES = 9
 """While the live stream is busy, it is worked at for so many times as long as lanes are."""
-BUSY = 500
-"""It is where so many changes come at once."""
 
 
 class Turns:

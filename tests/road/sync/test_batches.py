@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import time
 import uuid
 from collections.abc import Iterator
 from functools import partial
+from threading import Timer
 from typing import Any, NamedTuple
 
 import pytest
@@ -325,6 +327,31 @@ def test_a_topic_that_comes_later_and_an_offset_that_is_gone(town: Town) -> None
     assert fetcher.take(0.5, 100) == []
     fetcher.end()
     admin.delete_topics([name])
+
+
+def test_more_is_waited_for_until_there_is_enough_or_the_time_is_over(town: Town, topic: str) -> None:
+    def write(count: int) -> None:
+        for _ in range(count):
+            writer.produce(topic, b"v", partition=0)
+        assert writer.flush(10) == 0
+
+    def taken(most: int, gather_seconds: float) -> int:
+        return sum(len(one.values) for _, one in fetcher.take(10, most, gather_seconds=gather_seconds))
+
+    writer, fetcher = producer(town.exchange), engine.Fetcher(login(town.exchange), True)
+    fetcher.place([((topic, 0), ends(town.exchange, topic)[0])])
+    later = Timer(0.5, write, [3])
+    write(2)
+    later.start()
+    begun = time.monotonic()
+    assert taken(5, 60) == 5
+    assert time.monotonic() - begun < 30
+    later.join()
+    write(2)
+    assert taken(100, 0.5) == 2
+    write(2)
+    assert taken(1, 60) >= 1
+    fetcher.end()
 
 
 def test_who_may_not_log_in_is_told(town: Town) -> None:

@@ -17,6 +17,11 @@ from services.sync.relay.changes import Partition, Stretch
 
 LIVE_BATCH = 10_000
 """After about so many changes a transaction ends."""
+BUSY = 500
+"""The live stream is busy where so many changes come at once."""
+GATHER_SECONDS = 0.02
+"""Of a busy stream it is waited for so long that the next transaction gets more: each costs as much as hundreds of
+changes, to us and to the broker."""
 LANE_SLICE = 5_000
 """So many changes who catches up gets at once, of whole record batches; between them, the live stream has its turn."""
 BACKLOG_SECONDS = 0.01

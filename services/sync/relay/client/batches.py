@@ -14,6 +14,8 @@ from services.core.settings import Settings
 from services.sync.relay.changes import Partition, Stretch
 from services.sync.relay.client import (
     BACKLOG_SECONDS,
+    BUSY,
+    GATHER_SECONDS,
     LANE_SLICE,
     LIVE_BATCH,
     REQUEST_TIMEOUT_SECONDS,
@@ -35,7 +37,7 @@ class Reader:
     """Of what the group assigns to `source`, which itself reads nothing."""
 
     def __init__(self, settings: Settings, source: Consumer, client_id: str, *, committed: bool) -> None:
-        self._source, self._has_news = source, False
+        self._source, self._has_news, self._is_busy = source, False, False
         self._listens_at = 0.0
         self._fetcher = engine.Fetcher(_login(settings, client_id), committed)
 
@@ -63,8 +65,10 @@ class Reader:
                 raise KafkaException(error)
             if self._has_news:
                 return []
-        stretches = []
-        for where, fetched in self._fetcher.take(wait_seconds, LIVE_BATCH):
+        stretches, gather = [], GATHER_SECONDS if self._is_busy else 0.0
+        taken = self._fetcher.take(wait_seconds, LIVE_BATCH, gather_seconds=min(gather, wait_seconds))
+        self._is_busy = sum(len(fetched.offsets) for _, fetched in taken) >= BUSY
+        for where, fetched in taken:
             if (stretch := begin(where)) is not None:
                 _fill(stretch, fetched)
                 stretches.append(stretch)
@@ -88,7 +92,7 @@ class Backlog:
         where = stretch.where
         if (self._reading, self._next) != (where, stretch.end):
             self._go_to(where, stretch.end)
-        taken = self._fetcher.take(BACKLOG_SECONDS, LANE_SLICE, before)
+        taken = self._fetcher.take(BACKLOG_SECONDS, LANE_SLICE, before=before)
         for _, fetched in taken:
             _fill(stretch, fetched)
         if not taken:

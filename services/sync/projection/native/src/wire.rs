@@ -185,19 +185,22 @@ impl Fetcher {
         self.0.passed(&partition)
     }
 
-    /// What was read, by partition: at once what there is, about `most` records, else after a wait for the first.
-    /// What does not stand before an offset is left out, where that is given. Raises KafkaException.
-    #[pyo3(signature = (wait_seconds, most, before=i64::MAX))]
+    /// What was read, by partition: about `most` records. The first is waited for, and then for `gather_seconds` at most
+    /// that there are so many. What does not stand before an offset is left out, where that is given. Raises KafkaException.
+    #[pyo3(signature = (wait_seconds, most, *, gather_seconds=0.0, before=i64::MAX))]
     fn take(
         &self,
         py: Python<'_>,
         wait_seconds: f64,
         most: usize,
+        gather_seconds: f64,
         before: i64,
     ) -> PyResult<Vec<(Partition, Fetched)>> {
-        let wait =
-            Duration::try_from_secs_f64(wait_seconds).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let taken = py.detach(|| self.0.take(wait, most)).map_err(|error| raised(py, error))?;
+        let duration = |seconds| {
+            Duration::try_from_secs_f64(seconds).map_err(|error| PyValueError::new_err(error.to_string()))
+        };
+        let (wait, gather) = (duration(wait_seconds)?, duration(gather_seconds)?);
+        let taken = py.detach(|| self.0.take(wait, gather, most)).map_err(|error| raised(py, error))?;
         let fetched = |(partition, slices): (Partition, Vec<Slice>)| {
             let end = slices.last().map_or(0, |last| last.end.min(before));
             (partition, Fetched { read: Arc::new(Read::of(slices, before)), end })

@@ -128,15 +128,24 @@ impl Fetcher {
         self.0.changed.notify_all();
     }
 
-    /// What was read: at once what there is, whole batches until there are `most` records, else after a wait for the first.
-    pub fn take(&self, wait: Duration, most: usize) -> Result<Vec<(Partition, Vec<Slice>)>> {
+    /// What was read: whole batches until there are `most` records. The first is waited for, and then for `gather` at most
+    /// that there are so many.
+    pub fn take(&self, wait: Duration, gather: Duration, most: usize) -> Result<Vec<(Partition, Vec<Slice>)>> {
         let mut state = self.0.lock();
-        let until = Instant::now() + wait;
+        let mut until = Instant::now() + wait;
         if state.looked_at.elapsed() > LOOK_AGAIN {
             state.look_for_leaders();
             serve(&self.0, &mut state);
         }
         while state.ready.is_empty() && state.failure.is_none() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.0.changed.wait_timeout(state, left).expect("no thread has panicked").0;
+        }
+        until = Instant::now() + gather;
+        while state.has_room(most) && state.failure.is_none() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -176,6 +185,12 @@ impl Shared {
 }
 
 impl State {
+    /// Whether something waits to be taken, and more of it may come until there are `most` records.
+    fn has_room(&self, most: usize) -> bool {
+        let records: usize = self.ready.iter().map(|(_, slice)| slice.entries.len()).sum();
+        (1..most).contains(&records) && self.ready_bytes < AHEAD_BYTES
+    }
+
     fn forget(&mut self, partition: &Partition) {
         self.ready.retain(|(other, slice)| {
             let stays = other != partition;
