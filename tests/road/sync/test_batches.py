@@ -332,14 +332,14 @@ def test_a_topic_that_comes_later_and_an_offset_that_is_gone(town: Town) -> None
 def test_more_is_waited_for_until_there_is_enough_or_the_time_is_over(town: Town, topic: str) -> None:
     def write(count: int) -> None:
         for _ in range(count):
-            writer.produce(topic, b"v", partition=0)
+            writer.produce(topic, b"v", partition=1)
         assert writer.flush(10) == 0
 
     def taken(most: int, gather_seconds: float) -> int:
         return sum(len(one.values) for _, one in fetcher.take(10, most, gather_seconds=gather_seconds))
 
     writer, fetcher = producer(town.exchange), engine.Fetcher(login(town.exchange), True)
-    fetcher.place([((topic, 0), ends(town.exchange, topic)[0])])
+    fetcher.place([((topic, 1), ends(town.exchange, topic)[1])])
     later = Timer(0.5, write, [3])
     write(2)
     later.start()
