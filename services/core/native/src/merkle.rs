@@ -12,9 +12,7 @@ pub trait Digest: Copy {
     fn of(self, message: &[u8]) -> Hash;
 
     /// Of two messages, which may take less than one after the other.
-    fn of_two(self, one: &[u8], other: &[u8]) -> [Hash; 2] {
-        [self.of(one), self.of(other)]
-    }
+    fn of_two(self, one: &[u8], other: &[u8]) -> [Hash; 2];
 }
 
 /// The nodes over each two of `hashes`; one without another is left out.

@@ -67,7 +67,9 @@ class Reader(Protocol):
         """These are not ours any more."""
 
     def take(self, wait_seconds: float, begin: Begin, listening: Callable[[], None]) -> list[Stretch]:
-        """What is there: at once what has come, else after a wait for the first. Raises KafkaException.
+        """What is there: what has come, else after a wait for the first. Raises KafkaException.
+
+        Of a busy stream more may be waited for, for `GATHER_SECONDS` and never for longer than for the first.
 
         The group is served first, where it is due; `listening` is called before. Then `begin` gives the empty stretch
         of a partition, which ends where it is to go on; None for one that is not ours.

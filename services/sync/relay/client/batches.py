@@ -65,9 +65,10 @@ class Reader:
                 raise KafkaException(error)
             if self._has_news:
                 return []
-        stretches, gather = [], GATHER_SECONDS if self._is_busy else 0.0
-        taken = self._fetcher.take(wait_seconds, LIVE_BATCH, gather_seconds=min(gather, wait_seconds))
+        gather_seconds = min(GATHER_SECONDS, wait_seconds) if self._is_busy else 0.0
+        taken = self._fetcher.take(wait_seconds, LIVE_BATCH, gather_seconds=gather_seconds)
         self._is_busy = sum(len(fetched.offsets) for _, fetched in taken) >= BUSY
+        stretches = []
         for where, fetched in taken:
             if (stretch := begin(where)) is not None:
                 _fill(stretch, fetched)

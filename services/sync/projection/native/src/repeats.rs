@@ -84,10 +84,6 @@ fn place(text: &[u8]) -> Option<(i64, &[u8])> {
     let text = text.strip_prefix(b"\"")?;
     let digits = text.iter().take_while(|digit| digit.is_ascii_digit()).count();
     let (digits, rest) = text.split_at(digits);
-    let number = match digits.len() {
-        // so many always fit
-        ..=18 => digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')),
-        _ => digits.iter().try_fold(0_i64, |number, digit| number.checked_mul(10)?.checked_add(i64::from(digit - b'0')))?,
-    };
-    Some((number, rest.strip_prefix(b"\"")?))
+    let add = |number: i64, digit: &u8| number.checked_mul(10)?.checked_add(i64::from(digit - b'0'));
+    Some((digits.iter().try_fold(0, add)?, rest.strip_prefix(b"\"")?))
 }

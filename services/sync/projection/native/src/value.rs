@@ -76,14 +76,7 @@ impl Spelling {
     }
 
     /// The value whose Avro bytes (a text's or number's length left out) are `body`.
-    #[inline]
     pub fn read(self, body: &[u8]) -> Result<Value<'_>, Unsure> {
-        // most values are texts, and what a call gives back goes through memory
-        if self == Self::Text { Ok(Value::Text(text(body))) } else { self.read_other(body) }
-    }
-
-    #[inline(never)]
-    fn read_other(self, body: &[u8]) -> Result<Value<'_>, Unsure> {
         Ok(match self {
             Self::Text => Value::Text(text(body)),
             Self::Integer => Value::Integer(varint(body)),

@@ -132,26 +132,14 @@ impl Fetcher {
     /// that there are so many.
     pub fn take(&self, wait: Duration, gather: Duration, most: usize) -> Result<Vec<(Partition, Vec<Slice>)>> {
         let mut state = self.0.lock();
-        let mut until = Instant::now() + wait;
         if state.looked_at.elapsed() > LOOK_AGAIN {
             state.look_for_leaders();
             serve(&self.0, &mut state);
         }
-        while state.ready.is_empty() && state.failure.is_none() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.0.changed.wait_timeout(state, left).expect("no thread has panicked").0;
-        }
-        until = Instant::now() + gather;
-        while state.has_room(most) && state.failure.is_none() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.0.changed.wait_timeout(state, left).expect("no thread has panicked").0;
-        }
+        let nothing = |state: &mut State| state.failure.is_none() && state.ready.is_empty();
+        state = self.0.changed.wait_timeout_while(state, wait, nothing).expect("no thread has panicked").0;
+        let too_few = |state: &mut State| state.failure.is_none() && state.has_room(most);
+        state = self.0.changed.wait_timeout_while(state, gather, too_few).expect("no thread has panicked").0;
         if let Some(failure) = state.failure.take() {
             return Err(failure);
         }
