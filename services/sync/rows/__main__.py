@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -30,11 +31,9 @@ class Front:
     def __init__(self, rows: Rows, app: FastAPI) -> None:
         self._rows, self._app = rows, app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._rows.takes(scope):
-            await self._rows(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        takes = scope["type"] == "http" and self._rows.takes(scope)
+        return self._rows(scope, receive, send) if takes else self._app(scope, receive, send)
 
 
 def describe(app: FastAPI) -> None:
@@ -54,8 +53,8 @@ async def serve(front: Front, wire: Wire, stop: threading.Event, host: str, port
     """Answer until `stop` is set; calls under way get 15 seconds."""
     server = uvicorn.Server(
         uvicorn.Config(
-            front, host=host, port=port, log_config=None, access_log=False, http="httptools", lifespan="off",
-            timeout_graceful_shutdown=15, server_header=False, date_header=False, proxy_headers=False,
+            front, host=host, port=port, log_config=None, access_log=False, http="httptools", interface="asgi3",
+            lifespan="off", timeout_graceful_shutdown=15, server_header=False, date_header=False, proxy_headers=False,
         )
     )  # fmt: skip
     keeping = asyncio.create_task(wire.keep())

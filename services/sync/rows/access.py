@@ -164,8 +164,3 @@ class Access:
             self._told_at = time.monotonic()
         else:
             log.error("calls are lost to the account", reason=error.str())
-
-
-def under(**known: Any) -> Under:
-    """What is known of a call."""
-    return known.get("grant"), known.get("thread"), known.get("resource"), known.get("department")

@@ -11,10 +11,9 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -24,7 +23,7 @@ from services.core.identity import Find, Role
 from services.core.problems import Problem, answer
 from services.core.settings import Settings
 from services.core.words import Words
-from services.sync.rows.access import Access, Outcome, Under, under
+from services.sync.rows.access import Access, Outcome, Under
 from services.sync.rows.cache import lookup
 from services.sync.rows.serving import Index, NoSuchValue, Served, canonical
 from services.sync.rows.together import Found, Together, left_of_day
@@ -42,8 +41,7 @@ _FIELDS = ("item", "values", "grant")
 _WAIT_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A look-up as it was asked for; `after` is the delivery that the answer must include."""
 
     item: str
@@ -82,7 +80,7 @@ class Rows:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = time.perf_counter()
         code = scope["path"][len(BEFORE) : -len(AFTER)]
-        noted: list[Any] = [under(resource=code if code in self.index.resources else None), "", None, ()]
+        noted: list[Any] = [(None, None, code if code in self.index.resources else None, None), "", None, ()]
         try:
             body, count, position = await self._answer(code, scope, receive, noted)
         except Denial as problem:
@@ -120,7 +118,8 @@ class Rows:
             )  # fmt: skip
         headers = dict(scope["headers"])
         candidates = self._candidates(code, headers.get(b"authorization", b""), noted)
-        asked, named = await _asked(scope, headers, receive)
+        after = _after(headers.get(b"tongshu-after"))
+        asked, named = _asked(scope, after) if scope["method"] == "GET" else await _asked_at_once(receive, after)
         served = self._chosen(code, candidates, named, noted)
         if asked.item not in served.query_keys:
             raise Denial(
@@ -164,13 +163,19 @@ class Rows:
 
     def _candidates(self, code: str, authorization: bytes, noted: list[Any]) -> Sequence[Served]:
         """The grants under which the caller may ask for the resource."""
+        index = self.index
+        if (digest := index.recognised.get(authorization)) is not None:
+            noted[1] = digest[:12]
+            return index.by_key.get((digest, code), ())
         scheme, _, presented = authorization.decode("latin-1").partition(" ")
         presented = presented.strip()
         if scheme.lower() == "bearer" and presented:
             digest = hashlib.sha256(presented.encode()).hexdigest()
-            if digest in self.index.keys:
+            if digest in index.keys:
+                # one way of writing it for each key, so that no caller can fill the memory
+                index.recognised[f"Bearer {presented}".encode("latin-1")] = digest
                 noted[1] = digest[:12]
-                return self.index.by_key.get((digest, code), ())
+                return index.by_key.get((digest, code), ())
             viewer = identity.recognise(presented, self._find, datetime.now(UTC))
             if viewer is not None:
                 noted[1] = viewer.name
@@ -178,8 +183,8 @@ class Rows:
                     raise _not_allowed(
                         Words("Rows are for departments that were granted them.", "行查询仅限获得授权的部门。")
                     )
-                noted[0] = under(resource=noted[0][2], department=viewer.department)
-                return self.index.by_department.get((viewer.department, code), ())
+                noted[0] = (None, None, noted[0][2], viewer.department)
+                return index.by_department.get((viewer.department, code), ())
         raise Denial(
             Outcome.DENIED, 401, "not-signed-in", Words("Not signed in", "未登录"),
             Words(
@@ -192,6 +197,9 @@ class Rows:
     def _chosen(self, code: str, candidates: Sequence[Served], named: str | None, noted: list[Any]) -> Served:
         """The one grant that is meant: the one that is named, or else the one that is in force."""
         now = time.time()
+        if named is None and len(candidates) == 1 and candidates[0].why_not(now) is None:
+            noted[0] = _under(candidates[0])
+            return candidates[0]
         fitting = [one for one in candidates if named in (None, one.id)]
         open_ = [one for one in fitting if one.why_not(now) is None]
         if len(open_) == 1 or (open_ and named is not None):
@@ -255,16 +263,21 @@ def _includes(position: bytes, after: tuple[int, int]) -> bool:
     return int(places.get(b"%d" % after[0], 0)) > after[1]
 
 
-async def _asked(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive) -> tuple[Asked, str | None]:
+def _asked(scope: Scope, after: tuple[int, int] | None) -> tuple[Asked, str | None]:
     """What is looked up, and the grant that was named."""
-    after = _after(headers.get(b"tongshu-after"))
-    if scope["method"] == "GET":
-        pairs = _pairs(scope["query_string"])
-        named = [value for name, value in pairs if name == "grant"]
-        asked = [(name, value) for name, value in pairs if name != "grant"]
-        if len(asked) != 1 or len(named) > 1:
-            raise _malformed("name one query key: ?item=value", "请指明一个查询键：?信息项=取值")
-        return Asked(asked[0][0], [asked[0][1]], after, is_batch=False), named[0] if named else None
+    pairs = _pairs(scope["query_string"])
+    if len(pairs) == 1 and pairs[0][0] != "grant":
+        item, value = pairs[0]
+        return Asked(item, [value], after, False), None
+    named = [value for name, value in pairs if name == "grant"]
+    asked = [(name, value) for name, value in pairs if name != "grant"]
+    if len(asked) != 1 or len(named) > 1:
+        raise _malformed("name one query key: ?item=value", "请指明一个查询键：?信息项=取值")
+    return Asked(asked[0][0], [asked[0][1]], after, False), named[0] if named else None
+
+
+async def _asked_at_once(receive: Receive, after: tuple[int, int] | None) -> tuple[Asked, str | None]:
+    """What a batch looks up, and the grant that was named."""
     try:
         body = json.loads(await _body(receive))
     except ValueError as error:
@@ -283,7 +296,7 @@ async def _asked(scope: Scope, headers: Mapping[bytes, bytes], receive: Receive)
         )
     if not 1 <= len(values) <= MOST_VALUES:
         raise _malformed(f"name 1 to {MOST_VALUES} values", f"取值个数应为 1 至 {MOST_VALUES}")
-    return Asked(item, values, after, is_batch=True), grant
+    return Asked(item, values, after, True), grant
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -31,7 +31,7 @@ class Served:
     resource: str
     department: str
     thread: str
-    secret: bytes
+    key: hmac.HMAC
     query_keys: Mapping[str, str]
     valid_from: float
     valid_to: float
@@ -47,7 +47,9 @@ class Served:
 
     def digest(self, item: str, text: str) -> bytes:
         """What stands for a value in the cache and in the accounts: keyed by the grant, so it tells nobody anything."""
-        return hmac.digest(self.secret, f"{item}\0{text}".encode(), "sha256")[:_DIGEST_BYTES]
+        keyed = self.key.copy()
+        keyed.update(f"{item}\0{text}".encode())
+        return keyed.digest()[:_DIGEST_BYTES]
 
 
 def served(grant: State, resource: State | None, master: bytes) -> Served:
@@ -59,7 +61,7 @@ def served(grant: State, resource: State | None, master: bytes) -> Served:
         resource=grant["resource"],
         department=grant["department"],
         thread=grant["thread"],
-        secret=grant_secret(master, grant["id"]),
+        key=hmac.new(grant_secret(master, grant["id"]), digestmod="sha256"),
         query_keys={item["name"]: item["type"] for item in items if item["query_key"] and item["name"] in in_clear},
         valid_from=grant["valid_from"].timestamp(),
         valid_to=grant["valid_to"].timestamp() if grant["valid_to"] is not None else float("inf"),
@@ -79,12 +81,16 @@ def _ended(grant: State, resource: State | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """All grants, by who presents himself: an API key's digest (hex) or a department, and the resource asked for."""
+    """All grants, by who presents himself: an API key's digest (hex) or a department, and the resource asked for.
+
+    `recognised` remembers the header by which a key of these grants was presented, so that it is digested once.
+    """
 
     by_key: Mapping[tuple[str, str], list[Served]]
     by_department: Mapping[tuple[str, str], list[Served]]
     keys: frozenset[str]
     resources: frozenset[str]
+    recognised: dict[bytes, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, grants: Iterable[State], resources: Mapping[str, State], master: bytes) -> Index:

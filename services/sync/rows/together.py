@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.sync.rows.cache import PREFIX
 from services.sync.rows.wire import RedisAway, Wire, packed
@@ -24,8 +24,7 @@ _MULTI, _EXEC = packed(b"MULTI"), packed(b"EXEC")
 _PLACE_AHEAD = int(timedelta(hours=8).total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The rows of each value, and where the grant stood at that moment: whether it was `ready`, and its position.
 
     `in_second` and `in_day` say how many values were asked for under the grant until then, these included.
@@ -43,8 +42,7 @@ def left_of_day(second: int) -> int:
     return _DAY_SECONDS - (second + _PLACE_AHEAD) % _DAY_SECONDS
 
 
-@dataclass(slots=True)
-class _Caller:
+class _Caller(NamedTuple):
     future: asyncio.Future[Found]
     first: int
     last: int
