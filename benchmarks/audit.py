@@ -26,17 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-import psutil
 from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from benchmarks.clock import cpu_of
 from benchmarks.report import Report
+from benchmarks.road import process_of
 from cli.demo.stage import percentile
 from cli.exchange import Exchange
 from infra.embedded.scratch import scratch_database
-from infra.embedded.supervisor import read_status
 from services.audit import native
 from services.audit.domain.entry import varint
 from services.audit.domain.note import log_key, sign
@@ -315,17 +315,17 @@ def _bulk(
     """Events that come faster than they can be sealed; from the first checkpoint that covers some to the last."""
     encode, sender = _encoder(exchange, topic), _producer(exchange)
     values = [encode(make(number)) for number in range(count)]
-    audit = _process(exchange)
+    audit = process_of(exchange, "audit")
     with _checkpoints(exchange) as seen:
         begin = _size(exchange)
-        spent = sum(audit.cpu_times()[:2])
+        spent = cpu_of(audit)
         for number, value in enumerate(values):
             sender.produce(topic, value, b"%d" % number)
             if number % 10_000 == 0:
                 sender.poll(0)
         sender.flush(120)
         _wait(lambda: bool(seen) and seen[-1][0] >= begin + count, "all of it sealed", 300)
-        spent = sum(audit.cpu_times()[:2]) - spent
+        spent = cpu_of(audit) - spent
         (first, first_at), (last, last_at) = seen[0], seen[-1]
     rate = (last - first) / max(last_at - first_at, 1e-9)
     report.add(f"{what} sealed through Kafka, in bulk", rate, "entries/s")
@@ -393,11 +393,6 @@ def _log(exchange: Exchange, first: int) -> Iterator[tuple[int, bytes]]:
 
 def _size(exchange: Exchange) -> int:
     return int(exchange.ask("GET", "audit", "/checkpoint").split("\n")[1])
-
-
-def _process(exchange: Exchange) -> psutil.Process:
-    told = read_status(exchange.home) or {"parts": []}
-    return psutil.Process(next(part["pid"] for part in told["parts"] if part["name"] == "audit"))
 
 
 def _wait(holds: Callable[[], bool], what: str, seconds: float) -> None:

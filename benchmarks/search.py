@@ -17,13 +17,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import psutil
 from confluent_kafka.admin import AdminClient
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
+from benchmarks.clock import cpu_of
 from benchmarks.report import Report
 from cli.demo.stage import percentile
 from infra.embedded.scratch import scratch_database
@@ -235,13 +235,13 @@ def _measure(report: Report, engine: Engine, choose: random.Random, rounds: int)
 def _cpu(report: Report, engine: Engine, kinds: dict[str, Callable[[], Ask]], rounds: int) -> None:
     """What a search costs both sides in CPU time, which others on the machine disturb least."""
     with Session(engine) as session:
-        backend = psutil.Process(session.execute(text("select pg_backend_pid()")).scalar_one())
+        backend = int(session.execute(text("select pg_backend_pid()")).scalar_one())
         for kind, make in kinds.items():
-            theirs, ours = sum(backend.cpu_times()[:2]), time.process_time()
+            theirs, ours = cpu_of(backend), time.process_time()
             for _ in range(rounds):
                 make()(session)
                 session.rollback()
-            spent = time.process_time() - ours + sum(backend.cpu_times()[:2]) - theirs
+            spent = time.process_time() - ours + cpu_of(backend) - theirs
             report.add(f"CPU a search, {kind}", spent / rounds * 1_000, "ms")
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 
+from benchmarks.clock import cpu_of
 from benchmarks.peers.running import OWNER, PEERS, Running, connectors, mirrored
 from benchmarks.report import Report
 from benchmarks.road import process_of
@@ -44,8 +45,6 @@ _OWN_ROUNDS = 9
 _CALM_SECONDS = 3.0
 _WARM_UP_SECONDS = 30.0
 _PATIENCE_SECONDS = 300.0
-# of the clocks of a process, the one that clock_getcpuclockid gives: all its threads, those that have ended included
-_SCHEDULED = 2
 CHANGE_TOPIC = "cdc.public_security.population.person"
 
 
@@ -111,16 +110,16 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
     with server.connect(OWNER) as source, connectors(exchange, server, 8) as running:
         changed, costs = 0, []
         for turn in range(1 + _ROUNDS):
-            parts = [psutil.Process(process_of(exchange, part)) for part in ("connect", "sync")]
-            ours, theirs = [_cpu(part) for part in parts], _cpu(psutil.Process(running.pid))
+            parts = [process_of(exchange, part) for part in ("connect", "sync")]
+            ours, theirs = [cpu_of(part) for part in parts], cpu_of(running.pid)
             ends = {topic: _end(exchange, topic) for topic in running.outputs}
             changed = source.execute(update.encode(), (turn,)).rowcount
             _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
             _drained(exchange)
-            spent = [_cpu(part) - before for part, before in zip(parts, ours, strict=True)]
+            spent = [cpu_of(part) - before for part, before in zip(parts, ours, strict=True)]
             # the first goes to the compilers of all sides
             if turn:
-                costs.append((*spent, _cpu(psutil.Process(running.pid)) - theirs))
+                costs.append((*spent, cpu_of(running.pid) - theirs))
     connect, sync, eight = (statistics.median(column) / changed / 8 for column in zip(*costs, strict=True))
     report.add("8 Debezium connectors: CPU a delivery", eight * 1e6, "µs")
     report.add("1 Debezium connector and the relay: CPU a delivery", (connect + sync) * 1e6, "µs")
@@ -177,14 +176,14 @@ def drain(
     exchange: Exchange, changes: Sequence[tuple[bytes, bytes]], calm_seconds: float = _CALM_SECONDS
 ) -> tuple[float, float]:
     """Put `changes` before the relay; its seconds of CPU, and by the clock, until all are delivered and committed."""
-    process = psutil.Process(process_of(exchange, "sync"))
+    process = process_of(exchange, "sync")
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
     # what others in the exchange have to do with the round before is no load of this one, as it is none of a peer's
     time.sleep(calm_seconds)
-    before, begun = _cpu(process), time.monotonic()
+    before, begun = cpu_of(process), time.monotonic()
     produce(producer, CHANGE_TOPIC, changes)
     _drained(exchange)
-    return _cpu(process) - before, time.monotonic() - begun
+    return cpu_of(process) - before, time.monotonic() - begun
 
 
 @contextmanager
@@ -329,13 +328,13 @@ def _round_by_round(
     Its first output must be `seen`, or the changes themselves where it only copies.
     """
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=5, compression_type="lz4"))
-    process, places = psutil.Process(running.pid), dict.fromkeys(running.outputs, 0)
+    places = dict.fromkeys(running.outputs, 0)
 
     def put_through() -> tuple[list[bytes], tuple[float, float]]:
-        before, begun = _cpu(process), time.monotonic()
+        before, begun = cpu_of(running.pid), time.monotonic()
         produce(producer, running.input, changes)
         values = _outputs(exchange, running, places, len(changes))
-        return values, (_cpu(process) - before, time.monotonic() - begun)
+        return values, (cpu_of(running.pid) - before, time.monotonic() - begun)
 
     warm = time.monotonic() + _WARM_UP_SECONDS
     values, _ = put_through()
@@ -389,11 +388,6 @@ def _values(exchange: Exchange, topic: str, start: int, count: int) -> list[byte
 def _medians(rounds: Sequence[tuple[float, float]]) -> tuple[float, float]:
     cpu, seconds = (statistics.median(column) for column in zip(*rounds, strict=True))
     return cpu, seconds
-
-
-def _cpu(process: psutil.Process) -> float:
-    """Seconds of CPU that a process has taken, by its own clock: what /proc tells is in hundredths of a second."""
-    return time.clock_gettime(~process.pid << 3 | _SCHEDULED)
 
 
 def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:
