@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Annotated
 
+import psutil
 import typer
 from rich.console import Console
 
@@ -16,6 +17,9 @@ from infra.embedded.toolchain import prepare
 app = typer.Typer()
 err = Console(stderr=True, soft_wrap=True)
 
+# as many as there are exchanges among the groups of tests (tests/conftest.py)
+_MOST_WORKERS = 3
+_BYTES_A_WORKER = 4 * 1024**3
 _CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
@@ -34,8 +38,14 @@ def command(
     failed = [name for name, words in _CHECKS.items() if _run(words)]
     for name in failed:
         err.print(f"[red]✗ {name}[/]")
-    tests = _run(["pytest", *(arguments or [])])
+    tests = _run(["pytest", *(arguments or _at_once())])
     raise typer.Exit(1 if failed or tests else 0)
+
+
+def _at_once() -> list[str]:
+    """Words that have pytest run as many groups of tests at a time as there is memory for their exchanges."""
+    workers = min(_MOST_WORKERS, psutil.virtual_memory().total // _BYTES_A_WORKER)
+    return ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"] if workers > 1 else []
 
 
 def _run(words: list[str]) -> int:

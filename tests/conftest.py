@@ -152,11 +152,29 @@ def _unmount(towns: list[Town]) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The life of an exchange of its own first: later the shared one is at work beside it.
+    """What goes to one worker together where tests run at once (`-n`), and what is begun first.
 
-    The browser last: its driver keeps an event loop of its own running, beside which no other test could run one.
+    The life of an exchange of its own takes longest. The others wait for one exchange much more than they keep it busy,
+    so that there are two: what they share, each worker has of its own.
     """
-    items.sort(key=lambda item: (item.path.parent.name == "browser") - (item.path.name == "test_lifecycle.py"))
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    # the browser last on its exchange: pages are looked at with all in them that the others have left
+    items.sort(key=lambda item: (_FIRST.get(groups[item], len(_FIRST)), item.path.parent.name == "browser"))
+
+
+_FIRST = {"own exchange": 0, "shared exchange": 1, "second shared exchange": 2}
+_ON_THE_SECOND = {"browser", "catalog", "console", "demand", "watch"}
+
+
+def _group(item: pytest.Item) -> str:
+    if item.path.name == "test_lifecycle.py":
+        return "own exchange"
+    if "tongshu" not in getattr(item, "fixturenames", ()):
+        return item.path.stem
+    one_only = "TONGSHU_TEST_HOME" in os.environ
+    return "second shared exchange" if item.path.parent.name in _ON_THE_SECOND and not one_only else "shared exchange"
 
 
 def exchange_of(command: Tongshu) -> Exchange:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -17,9 +20,11 @@ def program(package: str, *names: str) -> str:
         return found
     apt = shutil.which("apt-get")
     if apt is not None and os.geteuid() == 0:
-        subprocess.run([apt, "update", "-qq"], check=False, capture_output=True, timeout=_INSTALL_SECONDS)
-        words = [apt, "install", "-y", "-qq", "--no-install-recommends", package]
-        subprocess.run(words, check=False, capture_output=True, timeout=_INSTALL_SECONDS)
+        # tests in several processes may want something at the same moment
+        with (Path(tempfile.gettempdir()) / "tongshu-tests-install.lock").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            for words in (["update"], ["install", "-y", "--no-install-recommends", package]):
+                subprocess.run([apt, "-qq", *words], check=False, capture_output=True, timeout=_INSTALL_SECONDS)
     if found := _found(names):
         return found
     if os.environ.get("CI"):

@@ -79,9 +79,12 @@ class Seat:
             self.faults.append(f"asked another site: {url}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """Chromium of this machine, or of Debian where root may install it. Without it, tests say so."""
+    """Chromium of this machine, or of Debian where root may install it. Without it, tests say so.
+
+    It goes with the last test of the pages: its driver keeps an event loop running, beside which no other can.
+    """
     flags = [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program("chromium", *_PROGRAMS), args=flags)
