@@ -45,7 +45,7 @@ def command(
 def _at_once() -> list[str]:
     """Words that have pytest run as many groups of tests at a time as there is memory for their exchanges."""
     workers = min(_MOST_WORKERS, psutil.virtual_memory().total // _BYTES_A_WORKER)
-    return ["-n", str(workers), "--dist", "loadgroup", "--no-loadscope-reorder"] if workers > 1 else []
+    return ["-n", str(workers), "--no-loadscope-reorder"] if workers > 1 else []
 
 
 def _run(words: list[str]) -> int:

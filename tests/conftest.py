@@ -10,10 +10,12 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.demo.stage import catalogue, server_of
 from cli.demo.world import create
@@ -152,29 +154,38 @@ def _unmount(towns: list[Town]) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes to one worker together where tests run at once (`-n`), and what is begun first.
+    """The life of an exchange of its own first: it takes longest.
 
-    The life of an exchange of its own takes longest. The others wait for one exchange much more than they keep it busy,
-    so that there are two: what they share, each worker has of its own.
+    The browser last on its exchange: pages are looked at with all in them that the others have left.
     """
-    groups = {item: _group(item) for item in items}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    # the browser last on its exchange: pages are looked at with all in them that the others have left
-    items.sort(key=lambda item: (_FIRST.get(groups[item], len(_FIRST)), item.path.parent.name == "browser"))
+    place = {"own": 0, "shared": 1, "second": 2}
+    items.sort(key=lambda one: (place.get(_group(one.nodeid), 3), one.path.parent.name == "browser"))
 
 
-_FIRST = {"own exchange": 0, "shared exchange": 1, "second shared exchange": 2}
-_ON_THE_SECOND = {"browser", "catalog", "console", "demand", "watch"}
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Where tests run at once (`-n`): what goes to one worker together, and one after another.
+
+    Tests wait for the shared exchange much more than they keep it busy, so that there are two: each worker has its own
+    of what is shared. What needs none goes file by file to whoever is free.
+    """
+    return _Groups(config, log)
 
 
-def _group(item: pytest.Item) -> str:
-    if item.path.name == "test_lifecycle.py":
-        return "own exchange"
-    if "tongshu" not in getattr(item, "fixturenames", ()):
-        return item.path.stem
-    one_only = "TONGSHU_TEST_HOME" in os.environ
-    return "second shared exchange" if item.path.parent.name in _ON_THE_SECOND and not one_only else "shared exchange"
+class _Groups(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+_SECOND = tuple(f"tests/{part}/" for part in ("browser", "road/catalog", "road/console", "road/demand", "road/watch"))
+
+
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    if file == "tests/road/test_lifecycle.py":
+        return "own"
+    if file.startswith(_SECOND) and "TONGSHU_TEST_HOME" not in os.environ:
+        return "second"
+    return "shared" if file.startswith(("tests/browser/", "tests/road/", "tests/unit/test_commands.py")) else file
 
 
 def exchange_of(command: Tongshu) -> Exchange:
