@@ -20,6 +20,8 @@ err = Console(stderr=True, soft_wrap=True)
 # as many as there are exchanges among the groups of tests (tests/conftest.py)
 _MOST_WORKERS = 3
 _BYTES_A_WORKER = 4 * 1024**3
+# an exchange that starts keeps two busy, and tests have no more patience than people
+_CORES_A_WORKER = 2
 _CHECKS = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
@@ -43,8 +45,9 @@ def command(
 
 
 def _at_once() -> list[str]:
-    """Words that have pytest run as many groups of tests at a time as there is memory for their exchanges."""
-    workers = min(_MOST_WORKERS, psutil.virtual_memory().total // _BYTES_A_WORKER)
+    """Words that have pytest run as many groups of tests at a time as this machine can carry exchanges for them."""
+    memory, cores = psutil.virtual_memory().total, os.cpu_count() or 1
+    workers = min(_MOST_WORKERS, memory // _BYTES_A_WORKER, cores // _CORES_A_WORKER)
     return ["-n", str(workers), "--no-loadscope-reorder"] if workers > 1 else []
 
 
