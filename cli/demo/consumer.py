@@ -19,6 +19,8 @@ from confluent_kafka.schema_registry import SchemaRegistryClient, topic_subject_
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from services.core.cutoff import CutOff, ReachingConsumer
+
 _REPORT_SECONDS = 0.25
 
 Key = tuple[Any, ...]
@@ -87,26 +89,17 @@ def _receive(access: Access, parent: Connection) -> None:
     # the default strategy first asks for associations of topics, which this registry does not keep
     by_topic = {"subject.name.strategy": topic_subject_name_strategy}
     decode_key, decode_value = AvroDeserializer(registry, conf=by_topic), AvroDeserializer(registry, conf=by_topic)
-    consumer = Consumer(
-        {
-            "bootstrap.servers": access.bootstrap,
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "SCRAM-SHA-512",
-            "sasl.username": access.username,
-            "sasl.password": access.password,
-            "group.id": access.group,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": True,
-        }
-    )
-    consumer.subscribe([access.topic])
+    consumer = _consumer(access)
     rows: dict[Key, dict[str, Any]] = {}
     records: dict[tuple[int, int], bytes] = {}
     report, due = Report(), time.monotonic() + _REPORT_SECONDS
     try:
         while True:
-            message = consumer.poll(0.05)
+            try:
+                message = consumer.poll(0.05)
+            except CutOff:
+                consumer = _consumer(access)
+                continue
             now = time.time()
             if message is not None:
                 if message.error() is not None:
@@ -144,3 +137,21 @@ def _receive(access: Access, parent: Connection) -> None:
         return
     finally:
         consumer.close()
+
+
+def _consumer(access: Access) -> Consumer:
+    made = ReachingConsumer(
+        {
+            "bootstrap.servers": access.bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": access.username,
+            "sasl.password": access.password,
+            "group.id": access.group,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": True,
+        }
+    )
+    made.subscribe([access.topic])
+    return made

@@ -25,6 +25,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from services.core.cutoff import ReachingConsumer
 from services.core.settings import Settings
 
 log = structlog.get_logger()
@@ -78,7 +79,10 @@ def admin_client(settings: Settings, user: str) -> AdminClient:
 
 
 def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer:
-    """A consumer that sees committed records only, commits nothing by itself and starts at the beginning."""
+    """A consumer that sees committed records only, commits nothing by itself and starts at the beginning.
+
+    It raises CutOff when it has lost its brokers for good.
+    """
     defaults = {
         "group_id": group,
         "isolation_level": "read_committed",
@@ -86,7 +90,7 @@ def consumer(settings: Settings, user: str, group: str, **more: Any) -> Consumer
         "auto_offset_reset": "earliest",
         "enable_partition_eof": False,
     }
-    return Consumer(client_config(settings, user, **(defaults | more)), logger=_librdkafka)
+    return ReachingConsumer(client_config(settings, user, **(defaults | more)), logger=_librdkafka)
 
 
 def committed(reader: Consumer, partitions: list[TopicPartition], seconds: float) -> list[TopicPartition]:

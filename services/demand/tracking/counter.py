@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.core.avro import Codec, Registry, RegistryUnavailable
+from services.core.cutoff import CutOff
 from services.core.kafka import consumer, gathered
 from services.core.settings import Settings
 from services.demand import store
@@ -60,6 +61,8 @@ class Counter:
                 try:
                     self._step(source)
                     self._not_ready = None
+                except CutOff:
+                    raise
                 except (KafkaException, OperationalError, RegistryUnavailable) as error:
                     self._not_ready = f"{type(error).__name__}: {error}"
                     log.warning("counting is given up and begun anew", reason=self._not_ready)
