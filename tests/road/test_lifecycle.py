@@ -74,17 +74,17 @@ class Shop:
         """What the supervisor told last."""
         return read_status(self.home) or {"parts": []}
 
-    def kill(self, part: str) -> None:
-        """kill -9 a part and wait until another process of it is well."""
+    def kill(self, part: str, by: signal.Signals = signal.SIGKILL) -> None:
+        """Kill a part and wait until another process of it is well."""
         # the end of another part may just be ending this one by itself
         whole = eventually(lambda: self.parts()[part], lambda now: now["state"] == "healthy", f"{part} before", 90)
         old = whole["pid"]
         with suppress(ProcessLookupError):
-            os.kill(old, signal.SIGKILL)
+            os.kill(old, by)
         eventually(
             lambda: self.parts()[part],
             lambda now: now["pid"] not in (None, old) and now["state"] == "healthy",
-            f"{part} after kill -9",
+            f"{part} after {by.name}",
             seconds=90,
         )
 
@@ -221,6 +221,14 @@ def test_any_part_may_be_killed_while_data_flows(shop: Shop) -> None:
     assert workload.done.total() > 50
     shop.require_equal()
     assert shop.command("status").status == 0
+
+
+def test_the_broker_may_be_told_to_stop(shop: Shop) -> None:
+    # for a moment it says that there is no broker at all, which most of its clients believe (services/core/cutoff.py)
+    shop.work(50)
+    shop.kill("kafka", by=signal.SIGTERM)
+    shop.work(50)
+    shop.require_equal()
 
 
 def test_a_source_s_database_may_be_killed(shop: Shop) -> None:
