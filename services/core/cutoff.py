@@ -61,9 +61,10 @@ class ReachingConsumer(Consumer):
                 self.list_topics(timeout=_ANSWER_SECONDS)
             self._in_vain = 0
         except KafkaException as error:
-            # without a broker nobody can be asked; one that is asked and slow to answer is something else
-            self._in_vain += error.args[0].code() == KafkaError._TRANSPORT
-        if self._in_vain >= _MOST_IN_VAIN and _listens(self._bootstrap):
+            # without a broker nobody can be asked; one that is away, or slow to answer, is something else
+            in_vain = error.args[0].code() == KafkaError._TRANSPORT and _listens(self._bootstrap)
+            self._in_vain = self._in_vain + 1 if in_vain else 0
+        if self._in_vain >= _MOST_IN_VAIN:
             raise CutOff(self._bootstrap)
 
 
