@@ -154,12 +154,13 @@ def _unmount(towns: list[Town]) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The life of an exchange of its own first: it takes longest.
+    """The life of an exchange of its own first: it takes longest, and later the shared one is at work beside it.
 
-    The browser last on its exchange: pages are looked at with all in them that the others have left.
+    Where tests run at once, what needs an exchange comes next. The browser last: pages are looked at with all in them
+    that the others have left.
     """
-    place = {"own": 0, "shared": 1, "second": 2}
-    items.sort(key=lambda one: (place.get(_group(one.nodeid), 3), one.path.parent.name == "browser"))
+    places = {"own": 0, "shared": 1, "second": 2} if "PYTEST_XDIST_WORKER" in os.environ else {"own": 0}
+    items.sort(key=lambda one: (places.get(_group(one.nodeid), len(places)), one.path.parent.name == "browser"))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
