@@ -21,7 +21,10 @@ _CONNECT_SECONDS = 1.0
 
 
 class CutOff(KafkaException):
-    """A consumer has no broker left though one listens; only another consumer reaches it."""
+    """A consumer has no broker left though one listens; only another consumer reaches it.
+
+    Who keeps its consumer when the broker is away must let this through, and end.
+    """
 
     def __init__(self, bootstrap: str) -> None:
         super().__init__(KafkaError(KafkaError._ALL_BROKERS_DOWN, f"{bootstrap} listens, and is not reached any more"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import structlog
 from confluent_kafka import KafkaException
 
+from services.core.cutoff import CutOff
 from services.core.words import Words
 from services.watch.broker import Broker
 from services.watch.connectors import Connectors
@@ -75,6 +76,8 @@ class Sampler(threading.Thread):
             try:
                 self.step()
                 self._not_ready = None
+            except CutOff:
+                raise
             except KafkaException as error:
                 self._not_ready = f"the broker: {error.args[0].str() if error.args else error}"
                 log.warning("no sample this time", reason=self._not_ready)

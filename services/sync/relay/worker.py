@@ -28,6 +28,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.core import telemetry
 from services.core.avro import Registry, RegistryUnavailable
+from services.core.cutoff import CutOff
 from services.core.kafka import ensure_topics
 from services.core.settings import Settings
 from services.sync.relay import metrics
@@ -139,6 +140,8 @@ class Relay:
                 try:
                     self._step()
                     self._not_ready = None
+                except CutOff:
+                    raise
                 except (KafkaException, DeliveryFailed, RegistryUnavailable) as error:
                     self._not_ready = f"{type(error).__name__}: {error}"
                     metrics.TRANSACTIONS.labels("given_up").inc()

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -37,6 +38,7 @@ BEFORE, AFTER = "/api/sync/v1/resources/", "/rows"
 MOST_VALUES = 500
 MOST_ROWS = 1_000
 _MOST_BYTES = 1_000_000
+_MOST_PRESENTED = 256
 _FIELDS = ("item", "values", "grant")
 _WAIT_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
@@ -163,19 +165,11 @@ class Rows:
 
     def _candidates(self, code: str, authorization: bytes, noted: list[Any]) -> Sequence[Served]:
         """The grants under which the caller may ask for the resource."""
-        index = self.index
-        if (digest := index.recognised.get(authorization)) is not None:
-            noted[1] = digest[:12]
-            return index.by_key.get((digest, code), ())
-        scheme, _, presented = authorization.decode("latin-1").partition(" ")
-        presented = presented.strip()
-        if scheme.lower() == "bearer" and presented:
-            digest = hashlib.sha256(presented.encode()).hexdigest()
-            if digest in index.keys:
-                # one way of writing it for each key, so that no caller can fill the memory
-                index.recognised[f"Bearer {presented}".encode("latin-1")] = digest
+        presented, digest = _presented(authorization)
+        if presented:
+            if digest in self.index.keys:
                 noted[1] = digest[:12]
-                return index.by_key.get((digest, code), ())
+                return self.index.by_key.get((digest, code), ())
             viewer = identity.recognise(presented, self._find, datetime.now(UTC))
             if viewer is not None:
                 noted[1] = viewer.name
@@ -184,7 +178,7 @@ class Rows:
                         Words("Rows are for departments that were granted them.", "行查询仅限获得授权的部门。")
                     )
                 noted[0] = (None, None, noted[0][2], viewer.department)
-                return index.by_department.get((viewer.department, code), ())
+                return self.index.by_department.get((viewer.department, code), ())
         raise Denial(
             Outcome.DENIED, 401, "not-signed-in", Words("Not signed in", "未登录"),
             Words(
@@ -249,6 +243,14 @@ class Rows:
         return found
 
 
+@lru_cache(maxsize=_MOST_PRESENTED)
+def _presented(authorization: bytes) -> tuple[str, str]:
+    """The key or token in the header, empty where there is none, and the hex digits of its SHA-256."""
+    scheme, _, presented = authorization.decode("latin-1").partition(" ")
+    presented = presented.strip() if scheme.lower() == "bearer" else ""
+    return presented, hashlib.sha256(presented.encode()).hexdigest()
+
+
 def _under(served: Served) -> Under:
     return served.id, served.thread, served.resource, served.department
 
@@ -268,12 +270,12 @@ def _asked(scope: Scope, after: tuple[int, int] | None) -> tuple[Asked, str | No
     pairs = _pairs(scope["query_string"])
     if len(pairs) == 1 and pairs[0][0] != "grant":
         item, value = pairs[0]
-        return Asked(item, [value], after, False), None
+        return Asked(item, [value], after, is_batch=False), None
     named = [value for name, value in pairs if name == "grant"]
     asked = [(name, value) for name, value in pairs if name != "grant"]
     if len(asked) != 1 or len(named) > 1:
         raise _malformed("name one query key: ?item=value", "请指明一个查询键：?信息项=取值")
-    return Asked(asked[0][0], [asked[0][1]], after, False), named[0] if named else None
+    return Asked(asked[0][0], [asked[0][1]], after, is_batch=False), named[0] if named else None
 
 
 async def _asked_at_once(receive: Receive, after: tuple[int, int] | None) -> tuple[Asked, str | None]:
@@ -296,7 +298,7 @@ async def _asked_at_once(receive: Receive, after: tuple[int, int] | None) -> tup
         )
     if not 1 <= len(values) <= MOST_VALUES:
         raise _malformed(f"name 1 to {MOST_VALUES} values", f"取值个数应为 1 至 {MOST_VALUES}")
-    return Asked(item, values, after, True), grant
+    return Asked(item, values, after, is_batch=True), grant
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -81,16 +81,12 @@ def _ended(grant: State, resource: State | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """All grants, by who presents himself: an API key's digest (hex) or a department, and the resource asked for.
-
-    `recognised` remembers the header by which a key of these grants was presented, so that it is digested once.
-    """
+    """All grants, by who presents himself: an API key's digest (hex) or a department, and the resource asked for."""
 
     by_key: Mapping[tuple[str, str], list[Served]]
     by_department: Mapping[tuple[str, str], list[Served]]
     keys: frozenset[str]
     resources: frozenset[str]
-    recognised: dict[bytes, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, grants: Iterable[State], resources: Mapping[str, State], master: bytes) -> Index:
