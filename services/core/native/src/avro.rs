@@ -62,6 +62,41 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// A number that nobody asks for.
+    #[inline]
+    pub fn pass_long(&mut self) -> Read<()> {
+        if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
+            let word = u64::from_le_bytes(*word);
+            let stops = !word & HIGH;
+            if stops != 0 {
+                let bits = stops.trailing_zeros();
+                if bits > 7 && word >> (bits - 7) & 0x7f == 0 {
+                    return self.broken("a number is not in its shortest form");
+                }
+                self.at += bits as usize / 8 + 1;
+                return Ok(());
+            }
+            // nanoseconds since 1970
+            if let Some(1..0x80) = self.data.get(self.at + 8) {
+                self.at += 9;
+                return Ok(());
+            }
+        }
+        self.long().map(drop)
+    }
+
+    /// Whether a union of null, which is branch `null`, and something else is null.
+    #[inline(always)]
+    pub fn is_null(&mut self, null: usize) -> Read<bool> {
+        match self.data.get(self.at) {
+            Some(&byte @ (0 | 2)) => {
+                self.at += 1;
+                Ok(usize::from(byte / 2) == null)
+            }
+            _ => self.branch(2).map(|branch| branch == null),
+        }
+    }
+
     /// A number whose first byte is not its last.
     #[inline(never)]
     fn longer(&mut self) -> Read<i64> {
@@ -108,8 +143,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self) -> Read<&'a [u8]> {
+        if let Some(rest) = self.data.get(self.at..)
+            && let [length, rest @ ..] = rest
+            // of one byte, and not negative
+            && length & 0x81 == 0
+            && let Some(taken) = rest.get(..usize::from(length / 2))
+        {
+            self.at += 1 + taken.len();
+            return Ok(taken);
+        }
+        self.longer_bytes()
+    }
+
+    #[inline(never)]
+    fn longer_bytes(&mut self) -> Read<&'a [u8]> {
         let length = self.long()?;
         match usize::try_from(length) {
             Ok(length) => self.take(length),
@@ -117,23 +166,40 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn text(&mut self) -> Read<&'a str> {
         let start = self.at;
         let bytes = self.bytes()?;
-        if is_ascii(bytes) {
-            // SAFETY: ASCII is UTF-8.
-            return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+        if !self.is_ascii(bytes.len()) {
+            self.require_utf8(bytes, start)?;
         }
+        // SAFETY: ASCII is UTF-8, and all else has been looked at.
+        Ok(unsafe { std::str::from_utf8_unchecked(bytes) })
+    }
+
+    #[inline(never)]
+    fn require_utf8(&mut self, bytes: &[u8], start: usize) -> Read<()> {
         let known = leading_chinese(bytes);
-        match std::str::from_utf8(&bytes[known..]) {
-            // SAFETY: what comes before is whole characters, too.
-            Ok(_) => Ok(unsafe { std::str::from_utf8_unchecked(bytes) }),
-            Err(_) => {
-                self.at = start;
-                self.broken("a text is not UTF-8")
-            }
+        if known < bytes.len() && std::str::from_utf8(&bytes[known..]).is_err() {
+            self.at = start;
+            return self.broken("a text is not UTF-8");
         }
+        Ok(())
+    }
+
+    /// Whether the last `length` bytes are ASCII. The standard library's test pays for long texts; most here have a
+    /// dozen bytes.
+    #[inline]
+    fn is_ascii(&self, length: usize) -> bool {
+        let bytes = &self.data[self.at - length..];
+        let (words, _) = bytes.as_chunks::<8>();
+        let whole = length / 8;
+        let (Some(words), Some(last)) = (words.get(..whole), bytes.get(whole * 8..).and_then(|rest| rest.first_chunk())) else {
+            return bytes[..length].is_ascii();
+        };
+        let last = u64::from_le_bytes(*last) & !(u64::MAX << (length % 8 * 8));
+        let high = words.iter().fold(last, |high, word| high | u64::from_ne_bytes(*word));
+        high & HIGH == 0
     }
 
     #[inline]
@@ -161,7 +227,7 @@ impl<'a> Cursor<'a> {
         match node {
             Node::Null => {}
             Node::Boolean => drop(self.boolean()?),
-            Node::Varint => drop(self.long()?),
+            Node::Varint => self.pass_long()?,
             Node::Fixed(length) => drop(self.take(*length)?),
             Node::Bytes => drop(self.bytes()?),
             Node::String => drop(self.text()?),
@@ -215,17 +281,6 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The standard library's test pays for long texts; most here have a dozen bytes.
-#[inline]
-fn is_ascii(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.last_chunk::<8>() else {
-        return bytes.iter().fold(0, |high, byte| high | byte) < 0x80;
-    };
-    let (words, _) = bytes.as_chunks::<8>();
-    let high = words.iter().fold(u64::from_ne_bytes(*last), |high, word| high | u64::from_ne_bytes(*word));
-    high & HIGH == 0
-}
-
 /// How many of the first bytes are ASCII or characters of three bytes from U+1000 to U+CFFF, as nearly all Chinese is.
 #[inline]
 fn leading_chinese(bytes: &[u8]) -> usize {
@@ -258,13 +313,31 @@ fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
+/// The other way round, of at most 56 bits.
+#[inline]
+fn spread(bits: u64) -> u64 {
+    let word = (bits & 0x0fff_ffff) | (bits & 0x00ff_ffff_f000_0000) << 4;
+    let word = (word & 0x0000_3fff_0000_3fff) | (word & 0x0fff_c000_0fff_c000) << 2;
+    (word & 0x007f_007f_007f_007f) | (word & 0x3f80_3f80_3f80_3f80) << 1
+}
+
+#[inline]
 pub fn put_long(out: &mut Vec<u8>, value: i64) {
     let mut rest = ((value << 1) ^ (value >> 63)) as u64;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
+    if rest < 0x80 {
+        out.push(rest as u8);
+    } else if rest >> 56 == 0 {
+        let length = (70 - rest.leading_zeros() as usize) / 7;
+        let goes_on = HIGH & ((1 << (8 * (length - 1))) - 1);
+        out.extend_from_slice(&(spread(rest) | goes_on).to_le_bytes());
+        out.truncate(out.len() + length - 8);
+    } else {
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
     }
-    out.push(rest as u8);
 }
 
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value as Json;
 use sha2::Sha256;
 use std::io::Write;
-use tongshu_core::avro::put_bytes;
+use tongshu_core::avro::{put_bytes, put_long};
 
 /// A grant's key, its state ready to be copied for every value.
 pub type Key = Hmac<Sha256>;
@@ -54,7 +54,7 @@ impl Mask {
             Self::Null => unreachable!("a null mask writes no value"),
             Self::Constant(text) => return put_bytes(out, text.as_bytes()),
             Self::Pseudonym => return pseudonym(value, key, scratch, out),
-            Self::Keep { first, last, fill } => keep(text(value), *first, *last, *fill, scratch),
+            Self::Keep { first, last, fill } => return keep(text(value), *first, *last, *fill, out),
             Self::Region(kept) => {
                 let text = text(value);
                 let end = text.char_indices().nth(*kept).map_or(text.len(), |(at, _)| at);
@@ -113,7 +113,7 @@ fn pseudonym(value: &Value<'_>, key: &Key, scratch: &mut Vec<u8>, out: &mut Vec<
 
 fn keep(text: &str, first: usize, last: usize, fill: char, out: &mut Vec<u8>) {
     let plain = text.is_ascii();
-    let length = if plain { text.len() } else { text.chars().count() };
+    let length = if plain { text.len() } else { text.bytes().filter(|byte| !is_inner(*byte)).count() };
     let shown = first.saturating_add(last);
     let (head, tail) = if shown < length { (first, last) } else { (0, 0) };
     let mut encoded = [0; 4];
@@ -122,12 +122,19 @@ fn keep(text: &str, first: usize, last: usize, fill: char, out: &mut Vec<u8>) {
         true => count,
         false => text.char_indices().nth(count).map_or(text.len(), |(at, _)| at),
     };
-    out.extend_from_slice(&text.as_bytes()[..at(head)]);
+    let (head_end, tail_start, hidden) = (at(head), at(length - tail), length - head - tail);
+    put_long(out, (head_end + hidden * fill.len() + text.len() - tail_start) as i64);
+    out.extend_from_slice(&text.as_bytes()[..head_end]);
     match fill {
-        [one] => out.resize(out.len() + length - head - tail, *one),
-        _ => (0..length - head - tail).for_each(|_| out.extend_from_slice(fill)),
+        [one] => out.resize(out.len() + hidden, *one),
+        _ => (0..hidden).for_each(|_| out.extend_from_slice(fill)),
     }
-    out.extend_from_slice(&text.as_bytes()[at(length - tail)..]);
+    out.extend_from_slice(&text.as_bytes()[tail_start..]);
+}
+
+/// Whether a byte is not the first of its character.
+fn is_inner(byte: u8) -> bool {
+    byte & 0xc0 == 0x80
 }
 
 fn four_digits(number: u16) -> [u8; 4] {

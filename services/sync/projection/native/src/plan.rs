@@ -24,7 +24,7 @@ pub enum Kind {
     Boolean,
     Bytes,
     Text,
-    Other(Node),
+    Other(Box<Node>),
 }
 
 /// The parts of the envelope, in the order in which they are written.
@@ -242,7 +242,7 @@ fn field(node: &Node) -> Field {
         Node::Boolean => Kind::Boolean,
         Node::Bytes => Kind::Bytes,
         Node::String => Kind::Text,
-        other => Kind::Other(other),
+        other => Kind::Other(Box::new(other)),
     };
     Field { null, kind }
 }

@@ -6,7 +6,7 @@
 use crate::mask::Mask;
 use crate::plan::{Column, Grant, Plan, Shown, Step};
 use crate::repeats::{Mark, Said};
-use crate::value::{MICROS, Spelling, UNAVAILABLE, Unsure, Value};
+use crate::value::{Spelling, UNAVAILABLE, Unsure, Value};
 use crate::walk::{Found, Slot, walk};
 use std::sync::Mutex;
 use tongshu_core::avro::{Broken, put_long};
@@ -78,8 +78,6 @@ struct Change<'a> {
     data: &'a [u8],
     found: &'a Found,
     number: u32,
-    committed_us: i64,
-    position: i64,
     catching_up: bool,
     leaves: bool,
 }
@@ -89,6 +87,8 @@ struct Change<'a> {
 struct Scratch {
     mask: Vec<u8>,
     key: Vec<u8>,
+    /// Position and time of the change, as every record has them.
+    said: Vec<u8>,
     delivered: Vec<usize>,
 }
 
@@ -177,18 +177,16 @@ fn one(
         }
     }
     let deletes = found.op == b'd';
-    let committed_us = match (found.micros, found.millis) {
-        (Some(micros), _) => Some(micros),
-        (None, Some(millis)) => millis.checked_mul(1_000),
-        (None, None) => None,
-    };
-    let committed_us = committed_us.filter(|micros| MICROS.contains(micros)).ok_or(UNJUDGED)?;
+    let committed_us = found.committed_us(data).ok_or(UNJUDGED)?;
     let position = found.lsn.filter(|lsn| *lsn != 0).or(found.position).unwrap_or(0);
     if deletes == found.has_after || (deletes && !found.has_before) || position < 0 {
         return Err(UNJUDGED);
     }
-    let change = Change { data, found, number, committed_us, position, catching_up: asked.catching_up, leaves: asked.leaves };
+    scratch.said.clear();
+    put_position(&mut scratch.said, position);
+    put_long(&mut scratch.said, committed_us);
     scratch.delivered.clear();
+    let change = Change { data, found, number, catching_up: asked.catching_up, leaves: asked.leaves };
     for (place, grant) in plan.grants.iter().enumerate() {
         if change.project(grant, &mut outcomes[place], scratch)? {
             scratch.delivered.push(place);
@@ -309,7 +307,7 @@ impl Change<'_> {
         outcome: &mut Outcome,
         scratch: &mut Scratch,
     ) -> Result<(), Unsure> {
-        let Scratch { mask, key, .. } = scratch;
+        let Scratch { mask, key, said, .. } = scratch;
         let place = if grant.partitions == 1 { 0 } else { partition_of(key, grant.partitions) };
         let partition = &mut outcome.partitions[place];
         let out = &mut partition.bytes;
@@ -319,30 +317,26 @@ impl Change<'_> {
         let key_start = out.len();
         out.extend_from_slice(key);
         let key_end = out.len();
-        out.push(u8::from(op != Op::Tombstone));
-        let value_start = out.len();
+        let value_start = key_end + 1;
         if let Some(letter) = op.letter() {
-            out.extend_from_slice(&grant.value_head);
-            out.extend_from_slice(&[2, letter]);
-            match row {
-                None => out.push(0),
-                Some((row, before)) => {
-                    out.push(2);
-                    for step in &grant.steps {
-                        match step {
-                            Step::Copy(run) => self.copy(run, row, before, out)?,
-                            Step::Show(one) => {
-                                let slot = self.slot(&one.column, row, before)?;
-                                self.show(grant, one, slot, mask, out)?;
-                            }
+            let [a, b, c, d, e] = grant.value_head;
+            out.extend_from_slice(&[1, a, b, c, d, e, 2, letter, 2 * u8::from(row.is_some())]);
+            if let Some((row, before)) = row {
+                for step in &grant.steps {
+                    match step {
+                        Step::Copy(run) => self.copy(run, row, before, out)?,
+                        Step::Show(one) => {
+                            let slot = self.slot(&one.column, row, before)?;
+                            self.show(grant, one, slot, mask, out)?;
                         }
                     }
                 }
             }
             out.extend_from_slice(&grant.system);
-            put_position(out, self.position);
-            put_long(out, self.committed_us);
+            out.extend_from_slice(said);
             out.extend_from_slice(&grant.tail);
+        } else {
+            out.push(0);
         }
         let value = (op != Op::Tombstone).then_some((value_start, out.len()));
         partition.records.push(Record { op, change: self.number, key: (key_start, key_end), value });
@@ -365,8 +359,11 @@ impl Change<'_> {
                 let earlier = self.slot(column, row, before)?;
                 out.extend_from_slice(&self.data[earlier.start as usize..earlier.end as usize]);
                 from = slot.end as usize;
-            } else if column.spelling.is_bounded() && !slot.is_null() {
-                column.spelling.read(slot.body(self.data))?;
+            } else if !slot.is_null() && !column.spelling.stands(slot.body(self.data)) {
+                out.extend_from_slice(&self.data[from..to]);
+                out.push(2);
+                column.spelling.read(slot.body(self.data))?.put(out);
+                from = slot.end as usize;
             }
             to = slot.end as usize;
         }
@@ -398,10 +395,7 @@ impl Change<'_> {
             }
             return Ok(());
         }
-        if one.mask.is_none() && spelling.copies() {
-            if spelling.is_bounded() {
-                spelling.read(slot.body(self.data))?;
-            }
+        if one.mask.is_none() && spelling.copies() && spelling.stands(slot.body(self.data)) {
             out.extend_from_slice(slot.value(self.data));
             return Ok(());
         }
@@ -498,8 +492,19 @@ impl Outcome {
 
 /// Sixteen lower-case hex digits.
 fn put_position(out: &mut Vec<u8>, position: i64) {
+    let [high, low] = [position >> 32, position].map(|half| digits(half as u32));
     out.push(32);
-    let mut digits = [0; 16];
-    hex::encode_to_slice(position.to_be_bytes(), &mut digits).expect("8 bytes are 16 digits");
-    out.extend_from_slice(&digits);
+    out.extend_from_slice(&high);
+    out.extend_from_slice(&low);
+}
+
+/// All digits at once: a library's table takes 16 turns.
+#[inline]
+fn digits(number: u32) -> [u8; 8] {
+    let word = u64::from(number);
+    let word = (word | word << 16) & 0x0000_ffff_0000_ffff;
+    let word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
+    let word = (word | word << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (word + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (word + 0x3030_3030_3030_3030 + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }

@@ -97,17 +97,29 @@ impl Spelling {
         })
     }
 
-    /// Whether the bytes of a value may stand in a share topic as they are, once `read` has found them right.
+    /// Whether values are spelt in a share topic as in a change, so that their bytes may stand there: all of them, or
+    /// those for which `stands` says so.
     pub fn copies(self) -> bool {
-        matches!(
-            self,
-            Self::Text | Self::Integer | Self::Double | Self::Boolean | Self::Date | Self::Micros
-        )
+        !matches!(self, Self::Float | Self::Millis | Self::Zoned)
     }
 
-    /// Whether there are numbers that are no such value, so that `read` has to look even where bytes are copied.
-    pub fn is_bounded(self) -> bool {
-        matches!(self, Self::Date | Self::Micros)
+    /// Whether these bytes are surely a value, spelt as a share topic has it. Of others, `read` says what they are.
+    #[inline]
+    pub fn stands(self, body: &[u8]) -> bool {
+        match self {
+            Self::Date => body.len() <= 2 || DAYS.contains(&varint(body)),
+            Self::Micros => body.len() <= 8 || MICROS.contains(&varint(body)),
+            Self::Decimal { precision, .. } => match body {
+                // 12 bytes say less than 29 digits can; not negative, and no byte more than it takes
+                [first, rest @ ..] => {
+                    body.len() * 29 <= precision as usize * 12
+                        && *first < 0x80
+                        && (*first > 0 || rest.first().is_none_or(|next| *next >= 0x80))
+                }
+                [] => false,
+            },
+            _ => true,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The walk over one change: once through its bytes, every length, text and branch checked.
 
 use crate::plan::{Field, Kind, Origin, Part, Plan};
+use crate::value::MICROS;
 use tongshu_core::avro::{Amiss, Broken, Cursor, Read, Schema};
 
 /// Where a field stands in the change: from the branch of its union (where it is one), from its value, from the value's
@@ -44,12 +45,21 @@ pub struct Found {
     pub lsn: Option<i64>,
     pub position: Option<i64>,
     pub micros: Option<i64>,
-    pub millis: Option<i64>,
+    /// Where the time in milliseconds stands, which is asked for only where there is none in microseconds.
+    millis: Option<usize>,
     /// Where the text of the source's sequence stands.
     pub sequence: Option<(usize, usize)>,
     /// The bytes of the source's texts in the change before, by the number of the field with which neighbours begin: what
     /// was right there is right here, and is nearly always the same.
     texts: Vec<Vec<u8>>,
+}
+
+impl Found {
+    /// When the change was committed at its source, in microseconds since 1970.
+    pub fn committed_us(&self, data: &[u8]) -> Option<i64> {
+        let millis = || Cursor::new(data, self.millis?).long().ok()?.checked_mul(1_000);
+        self.micros.or_else(millis).filter(|micros| MICROS.contains(micros))
+    }
 }
 
 /// Walks `data`, a change in wire format.
@@ -69,13 +79,13 @@ fn parts(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
     for part in &plan.parts {
         match part {
             Part::Before { null } => {
-                found.has_before = cursor.branch(2)? != *null;
+                found.has_before = !cursor.is_null(*null)?;
                 if found.has_before {
                     row(&plan.row, &plan.schema, cursor, &mut found.before)?;
                 }
             }
             Part::After { null } => {
-                found.has_after = cursor.branch(2)? != *null;
+                found.has_after = !cursor.is_null(*null)?;
                 if found.has_after {
                     row(&plan.row, &plan.schema, cursor, &mut found.after)?;
                 }
@@ -110,7 +120,7 @@ fn row(fields: &[Field], schema: &Schema, cursor: &mut Cursor<'_>, slots: &mut V
 fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>, slot: &mut Slot) -> Read<()> {
     let start = cursor.at as u32;
     if let Some(null) = field.null
-        && cursor.branch(2)? == null
+        && cursor.is_null(null)?
     {
         *slot = Slot { start, value: start, body: NOWHERE, end: cursor.at as u32 };
         return Ok(());
@@ -118,7 +128,7 @@ fn value(field: &Field, schema: &Schema, cursor: &mut Cursor<'_>, slot: &mut Slo
     let value = cursor.at as u32;
     let mut body = value;
     match &field.kind {
-        Kind::Varint => drop(cursor.long()?),
+        Kind::Varint => cursor.pass_long()?,
         Kind::Fixed(length) => drop(cursor.take(*length)?),
         Kind::Boolean => drop(cursor.boolean()?),
         Kind::Bytes => {
@@ -152,7 +162,7 @@ fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
             continue;
         }
         if let Some(null) = field.null
-            && cursor.branch(2)? == null
+            && cursor.is_null(null)?
         {
             continue;
         }
@@ -160,7 +170,10 @@ fn source(plan: &Plan, cursor: &mut Cursor<'_>, found: &mut Found) -> Read<()> {
             Origin::Lsn => found.lsn = Some(cursor.long()?),
             Origin::Position => found.position = Some(cursor.long()?),
             Origin::Micros => found.micros = Some(cursor.long()?),
-            Origin::Millis => found.millis = Some(cursor.long()?),
+            Origin::Millis => {
+                found.millis = Some(cursor.at);
+                cursor.pass_long()?;
+            }
             Origin::Sequence => {
                 let length = cursor.text()?.len();
                 found.sequence = Some((cursor.at - length, cursor.at));
