@@ -64,12 +64,12 @@ def relay(report: Report, exchange: Exchange, records: int) -> None:
         with _resting(exchange, "audit"):
             unsealed.append(drain(exchange, source.changes(records)))
         changes = source.changes(records)
-        before = _end(exchange, grants[0]["topic"])
+        before = log_end(exchange, grants[0]["topic"])
         one.append(drain(exchange, changes))
         copied.append(_copied(exchange, records))
     seen = by_reference(exchange, grants[0], changes)
-    held = zip(_values(exchange, grants[0]["topic"], before, records), seen, strict=True)
-    _require_same((exchange.registry.decode(value)[1], wanted) for value, wanted in held)
+    held = zip(values(exchange, grants[0]["topic"], before, records), seen, strict=True)
+    require_same((exchange.registry.decode(value)[1], wanted) for value, wanted in held)
     cpu, seconds = _medians(one)
     copy_cpu, copy_seconds = _medians(copied)
     report.add("relay, 1 grant: by the clock", records / seconds, "records/s")
@@ -112,7 +112,7 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
         for turn in range(1 + _ROUNDS):
             parts = [process_of(exchange, part) for part in ("connect", "sync")]
             ours, theirs = [cpu_of(part) for part in parts], cpu_of(running.pid)
-            ends = {topic: _end(exchange, topic) for topic in running.outputs}
+            ends = {topic: log_end(exchange, topic) for topic in running.outputs}
             changed = source.execute(update.encode(), (turn,)).rowcount
             _await_ends(exchange, running, {topic: end + changed for topic, end in ends.items()})
             _drained(exchange)
@@ -129,7 +129,7 @@ def _beside_connectors(report: Report, exchange: Exchange, server: Server, grant
 
 def _await_ends(exchange: Exchange, running: Running, ends: Mapping[str, int]) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
-    while any(_end(exchange, topic) < end for topic, end in ends.items()):
+    while any(log_end(exchange, topic) < end for topic, end in ends.items()):
         if time.monotonic() > until:
             running.require_well()
             raise AssertionError("the connectors do not write all changes")
@@ -229,7 +229,7 @@ def _copied(exchange: Exchange, records: int) -> tuple[float, float]:
     """The same for the loop that copies the last `records` changes; in a process of its own, as the relay is."""
     topic = f"bench.copy.{uuid.uuid4().hex[:8]}"
     ensure_topics(exchange.admin(), [Topic(topic)], 1)
-    end = _end(exchange, CHANGE_TOPIC)
+    end = log_end(exchange, CHANGE_TOPIC)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     config = client_config(exchange.settings, "admin")
@@ -313,7 +313,7 @@ def by_reference(exchange: Exchange, grant: Mapping[str, Any], changes: Sequence
     return found
 
 
-def _require_same(pairs: Iterable[tuple[Any, Any]]) -> None:
+def require_same(pairs: Iterable[tuple[Any, Any]]) -> None:
     """No figure counts before the outputs are, record for record, what they must be."""
     for held, wanted in pairs:
         if held != wanted:
@@ -339,9 +339,9 @@ def _round_by_round(
     warm = time.monotonic() + _WARM_UP_SECONDS
     values, _ = put_through()
     if running.copies:
-        _require_same(zip(values, (value for _, value in changes), strict=True))
+        require_same(zip(values, (value for _, value in changes), strict=True))
     else:
-        _require_same(zip((exchange.registry.decode(value)[1] for value in values), seen, strict=True))
+        require_same(zip((exchange.registry.decode(value)[1] for value in values), seen, strict=True))
     while time.monotonic() < warm:
         put_through()
     return _medians([put_through()[1] for _ in range(_ROUNDS)])
@@ -375,7 +375,7 @@ def _outputs(exchange: Exchange, running: Running, places: dict[str, int], count
     return first
 
 
-def _values(exchange: Exchange, topic: str, start: int, count: int) -> list[bytes]:
+def values(exchange: Exchange, topic: str, start: int, count: int) -> list[bytes]:
     """The values of `count` records from `start` on."""
     reader, found = exchange.consumer(group_id=f"bench-{uuid.uuid4()}"), list[bytes]()
     reader.assign([TopicPartition(topic, 0, start)])
@@ -396,7 +396,7 @@ def _state(exchange: Exchange, topic: str, key: str) -> dict[str, Any]:
     return Codec(exchange.registry, topic).decode(value or b"")
 
 
-def _end(exchange: Exchange, topic: str) -> int:
+def log_end(exchange: Exchange, topic: str) -> int:
     reader = exchange.consumer(group_id="bench", isolation_level="read_uncommitted")
     try:
         return int(reader.get_watermark_offsets(TopicPartition(topic, 0), 30)[1])

@@ -112,6 +112,7 @@ def sync(
     from benchmarks import catchup as catchup_bench
     from benchmarks import engines as engines_bench
     from benchmarks import grants as grants_bench
+    from benchmarks import latency as latency_bench
     from benchmarks import rows as rows_bench
     from benchmarks import sync as sync_bench
     from benchmarks import table as table_bench
@@ -127,6 +128,8 @@ def sync(
             with own_exchange() as (exchange, _):
                 catchup_bench.run(report, exchange, records=20 * records, rate=200)
         if Part.LATENCY in parts:
+            with own_exchange() as (exchange, _):
+                latency_bench.run(report, exchange, rate=1_000, seconds=30)
             with own_exchange() as (exchange, _):
                 road_bench.run(report, exchange, rate=1_000, seconds=30)
         if Part.TABLE in parts:
