@@ -38,16 +38,31 @@ REFUSALS = (UnavailableValue, UnknownOperation, WrongType, MaskError, FilterErro
 texts = st.text(max_size=12) | st.sampled_from(["320612", "1101051949", "王小明", UNAVAILABLE, ""])
 moments = st.integers(-(2**51), 2**52).map(lambda n: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=n))
 days = st.dates(date(1900, 1, 1), date(2100, 1, 1))
+# the first and the last that Python can say, in days and in microseconds since 1970, and what is beyond
+EDGE_DAYS = st.sampled_from([-719_163, -719_162, 2_932_896, 2_932_897])
+EDGE_MICROS = st.sampled_from(
+    [-62_135_596_800_000_001, -62_135_596_800_000_000, 253_402_300_799_999_999, 253_402_300_800_000_000]
+)
 
 
 def micros(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def decimals(precision: int, scale: int) -> st.SearchStrategy[Decimal]:
+def decimals(precision: int, scale: int) -> st.SearchStrategy[Decimal | bytes]:
+    """Numbers as this client writes them, as Java does (no byte more than it takes), and with bytes more."""
     limit = 10**precision - 1
-    # by its digits: arithmetic would round to the context's
-    return st.integers(-limit, limit).map(lambda n: Decimal((int(n < 0), tuple(map(int, str(abs(n)))), -scale)))
+    edges = [sign * (2**bits + more) for bits in range(7, 127, 8) for sign in (1, -1) for more in (-1, 0, 1)]
+    numbers = st.integers(-limit, limit) | st.sampled_from([edge for edge in edges if abs(edge) <= limit])
+
+    def spelt(number: int, more: int) -> Decimal | bytes:
+        if more < 0:
+            # by its digits: arithmetic would round to the context's
+            return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), -scale))
+        least = (number if number >= 0 else ~number).bit_length() // 8 + 1
+        return number.to_bytes(least + more, "big", signed=True)
+
+    return st.builds(spelt, numbers, st.integers(-1, 2))
 
 
 def decimal_column(precision: int, scale: int) -> tuple[Any, st.SearchStrategy[Any]]:
@@ -67,11 +82,12 @@ SPELLINGS: dict[str, list[tuple[Any, st.SearchStrategy[Any]]]] = {
     "double": [("double", st.floats()), ("float", st.floats(width=32))],
     "boolean": [("boolean", st.booleans())],
     "date": [
-        ({"type": "int", "connect.name": "io.debezium.time.Date"}, days.map(lambda d: (d - date(1970, 1, 1)).days)),
+        ({"type": "int", "connect.name": "io.debezium.time.Date"},
+         days.map(lambda d: (d - date(1970, 1, 1)).days) | EDGE_DAYS),
         ({"type": "int", "logicalType": "date"}, days),
     ],
     "timestamp": [
-        ({"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}, moments.map(micros)),
+        ({"type": "long", "connect.name": "io.debezium.time.MicroTimestamp"}, moments.map(micros) | EDGE_MICROS),
         ({"type": "long", "connect.name": "io.debezium.time.Timestamp"}, moments.map(lambda m: micros(m) // 1_000)),
         ({"type": "string", "connect.name": "io.debezium.time.ZonedTimestamp"},
          moments.map(lambda m: m.isoformat().replace("+00:00", "Z"))),
