@@ -46,7 +46,7 @@ def run(report: Report, exchange: Exchange, *, rate: int, seconds: float) -> Non
     producer = Producer(client_config(exchange.settings, "admin", linger_ms=0, compression_type="lz4"))
     with _noted(exchange, CHANGE_TOPIC, "read_uncommitted") as alone, _noted(exchange, grant["topic"]) as delivered:
 
-        def added(changes: Changes, rate: float) -> list[list[float]]:
+        def added(changes: Changes, rate: float) -> list[float]:
             """Seconds, shortest first, that changes at `rate` take from one reader to the other."""
             before = log_end(exchange, grant["topic"])
             _write(producer, changes, rate)
@@ -55,8 +55,8 @@ def run(report: Report, exchange: Exchange, *, rate: int, seconds: float) -> Non
             return sorted(there - here for here, there in zip(first, second, strict=True))
 
         for _ in range(2):
-            begun = time.time()
-            produce(producer, CHANGE_TOPIC, source.changes(_BURST))
+            changes, begun = source.changes(_BURST), time.time()
+            produce(producer, CHANGE_TOPIC, changes)
             alone(_BURST)
             most = _BURST / (delivered(_BURST)[-1] - begun)
         idle = added(source.changes(round(rate * seconds)), rate)

@@ -18,6 +18,9 @@ from services.core.settings import Settings, settings
 
 Check = Callable[[], str | None]
 
+KEEP_ALIVE_SECONDS = 75
+"""How long a connection may rest: longer than clients keep theirs, for one that ends as it is used fails a call."""
+
 
 def application(service: str, checks: Mapping[str, Check], version: str = "1", *, docs: bool = True) -> FastAPI:
     """An app with `/healthz` (alive), `/readyz` (ready, or 503 naming what is not) and `/metrics`.
@@ -93,7 +96,14 @@ def stop_at_signals() -> threading.Event:
 def serve_beside(app: FastAPI, settings: Settings) -> None:
     """Serve `app` in a thread that ends with the process."""
     spare_the_loaded()
-    config = uvicorn.Config(app, host=settings.http_host, port=settings.http_port, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
     threading.Thread(target=uvicorn.Server(config).run, name="http", daemon=True).start()
 
 
@@ -106,6 +116,7 @@ def serve(app: Any, settings: Settings, *, grace_seconds: int = 15) -> None:
         port=settings.http_port,
         log_config=None,
         access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=grace_seconds,
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -144,6 +147,30 @@ def test_every_service_says_that_it_is_ready(exchange: Exchange) -> None:
         base = f"http://127.0.0.1:{exchange.home.ports[service]}"
         assert httpx.get(f"{base}/healthz").json() == {"status": "alive"}
         assert httpx.get(f"{base}/readyz").json() == {"ready": True, "reasons": {}}
+
+
+def test_a_connection_may_rest_longer_than_clients_keep_it(exchange: Exchange) -> None:
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(closing(HTTPConnection("127.0.0.1", exchange.home.ports[service], timeout=10)))
+            for service in ("catalog", "demand", "tracking", "sync", "table", "rows", "audit", "watch", "console")
+        ]
+
+        def ask_all() -> list[int]:
+            statuses = []
+            for connection in connections:
+                connection.request("GET", "/healthz")
+                answer = connection.getresponse()
+                answer.read()
+                statuses.append(answer.status)
+            return statuses
+
+        assert set(ask_all()) == {200}
+        sockets = [connection.sock for connection in connections]
+        # most HTTP clients give a connection up after five seconds without use
+        time.sleep(6)
+        assert set(ask_all()) == {200}
+        assert [connection.sock for connection in connections] == sockets
 
 
 def test_settings_are_one_place(exchange: Exchange) -> None:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from services.core import identity, telemetry
 from services.core.avro import Registry
-from services.core.http import application, spare_the_loaded
+from services.core.http import KEEP_ALIVE_SECONDS, application, spare_the_loaded
 from services.core.settings import settings
 from services.sync.rows.access import Access
 from services.sync.rows.api import OPERATIONS, PATH
@@ -54,7 +54,8 @@ async def serve(front: Front, wire: Wire, stop: threading.Event, host: str, port
     server = uvicorn.Server(
         uvicorn.Config(
             front, host=host, port=port, log_config=None, access_log=False, http="httptools", interface="asgi3",
-            lifespan="off", timeout_graceful_shutdown=15, server_header=False, date_header=False, proxy_headers=False,
+            lifespan="off", timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=15, server_header=False, date_header=False, proxy_headers=False,
         )
     )  # fmt: skip
     keeping = asyncio.create_task(wire.keep())
