@@ -11,7 +11,7 @@ import multiprocessing
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -29,14 +29,15 @@ from cli.demo.world import DEPARTMENTS, Server, create
 from cli.exchange import Exchange
 from infra.embedded.supervisor import read_status
 from services.core.avro import Registry
-from services.core.kafka import Topic, client_config, ensure_topics
+from services.core.kafka import Topic, client_config, ensure_topics, read_to_end
 from services.sync.projection.reference import committed_at
 
 _SEED = 809
 _WARM_UP_SECONDS = 30.0
+_TAIL = 50
 _BURST = (
-    ("public_security", "update population.person set phone = '1' || lpad(%s::text, 10, '3'), name = name || '又'", 3),
-    ("market_supervision", "update registry.enterprise set legal_representative = '代' || %s::text", 4),
+    ("public_security", "update population.person set phone = '1' || lpad(%s::text, 10, '3'), name = name || '又'", 9),
+    ("market_supervision", "update registry.enterprise set legal_representative = '代' || %s::text", 12),
 )
 
 
@@ -192,7 +193,7 @@ def _throughput(report: Report, exchange: Exchange, server: Server, running: lis
     places = _ends(exchange)
     before = [len(one.received().records) for one in running]
     relay = process_of(exchange, "sync")
-    spent, begun = cpu_of(relay), time.monotonic()
+    spent, begun, begun_at = cpu_of(relay), time.monotonic(), time.time()
     changes = _burst(server)
     committed = time.monotonic()
     require_equal(exchange, server, running)
@@ -202,6 +203,11 @@ def _throughput(report: Report, exchange: Exchange, server: Server, running: lis
     report.add("burst: deliveries", delivered, "")
     report.add("burst: source's own time", committed - begun, "s")
     report.add("burst: first commit to last delivery", elapsed, "s")
+    written = _last_written(exchange, _change_topics()) - begun_at
+    relayed = _last_written(exchange, [one.grant["topic"] for one in running]) - begun_at
+    report.add("burst: first commit to the last change that Debezium wrote", written, "s")
+    report.add("burst: first commit to the last delivery that the relay wrote", relayed, "s")
+    report.compare("burst_over_debezium", relayed, written)
     report.add("relay: deliveries, by the clock", delivered / elapsed, "1/s")
     report.add("relay: CPU a delivery", spent / delivered * 1e6, "µs")
     copied, copy_seconds, copy_cpu = _copy(exchange, places)
@@ -266,6 +272,21 @@ def _ends(exchange: Exchange) -> dict[tuple[str, int], int]:
         return found
     finally:
         reader.close()
+
+
+def _last_written(exchange: Exchange, topics: Sequence[str]) -> float:
+    """When the newest record of `topics` was written, in seconds since 1970."""
+    reader = exchange.consumer(group_id="bench", enable_partition_eof=True, isolation_level="read_uncommitted")
+    newest = 0
+    for topic in topics:
+        places = [TopicPartition(topic, number) for number in reader.list_topics(topic, 10).topics[topic].partitions]
+        for place in places:
+            # the last of all may be markers of transactions
+            place.offset = max(0, reader.get_watermark_offsets(place, 10)[1] - _TAIL)
+        reader.assign(places)
+        newest = max(newest, *(message.timestamp()[1] for message in read_to_end(reader, len(places))))
+    reader.close()
+    return newest / 1_000
 
 
 def _change_topics() -> list[str]:
