@@ -29,6 +29,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from services.core.seldom import Seldom
 from services.core.settings import Settings
 
 _propagator = TraceContextTextMapPropagator()
@@ -55,6 +56,7 @@ def start(service: str, here: Settings) -> None:
     """Set up logging and tracing of this process, whose spans belong to `tongshu-<service>`."""
     numeric = logging.getLevelNamesMapping()[here.log_level.upper()]
     logging.basicConfig(stream=sys.stdout, level=max(numeric, logging.WARNING), format="%(message)s")
+    logging.getLogger("librdkafka").addFilter(Seldom())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
