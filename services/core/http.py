@@ -96,29 +96,24 @@ def stop_at_signals() -> threading.Event:
 def serve_beside(app: FastAPI, settings: Settings) -> None:
     """Serve `app` in a thread that ends with the process."""
     spare_the_loaded()
-    config = uvicorn.Config(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
-    threading.Thread(target=uvicorn.Server(config).run, name="http", daemon=True).start()
+    server = uvicorn.Server(uvicorn.Config(app, **_served(settings)))
+    threading.Thread(target=server.run, name="http", daemon=True).start()
 
 
 def serve(app: Any, settings: Settings, *, grace_seconds: int = 15) -> None:
     """Serve `app` until SIGTERM or SIGINT; requests under way get the seconds of grace."""
     spare_the_loaded()
-    uvicorn.run(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=grace_seconds,
-    )
+    uvicorn.run(app, **_served(settings), timeout_graceful_shutdown=grace_seconds)
+
+
+def _served(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.http_host,
+        "port": settings.http_port,
+        "log_config": None,
+        "access_log": False,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    }
 
 
 def spare_the_loaded() -> None:
