@@ -254,7 +254,9 @@ def test_up_again_after_a_power_cut(shop: Shop) -> None:
     shop.work(100)
     shop.kill_supervisor()
     for process in leftovers(shop.home):
-        process.kill()
+        # a database's own processes end of themselves when it is gone
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     eventually(lambda: leftovers(shop.home), lambda left: not left, "the end of everything")
     shop.command.must("up")
     shop.work(100)
