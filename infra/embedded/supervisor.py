@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -254,7 +255,9 @@ def end_leftovers(home: Home) -> int:
             continue
     _, alive = psutil.wait_procs(found, _LEFTOVER_SECONDS)
     for process in alive:
-        process.kill()
+        # one whose parent has just been killed may end of itself
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(alive, 10)
     return len(found)
 
