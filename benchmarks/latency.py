@@ -7,7 +7,6 @@ by change, the difference is what sync adds: at a steady rate, and at four fifth
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 from benchmarks.report import Report
+from benchmarks.road import beside
 from benchmarks.sync import CHANGE_TOPIC, Source, by_reference, log_end, produce, require_same, served, values
 from cli.demo.grants import GRANTS
 from cli.demo.stage import catalogue, percentile, server_of
@@ -97,25 +97,17 @@ def _require_delivered(exchange: Exchange, grant: Mapping[str, Any], changes: Ch
 @contextmanager
 def _noted(exchange: Exchange, topic: str, isolation: str = "read_committed") -> Iterator[Any]:
     """A reader of a topic in a process of its own; gives a function that says when the next so many records came."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
     config = client_config(exchange.settings, "admin", group_id="bench.latency", isolation_level=isolation)
-    process = context.Process(target=_note, args=(config, topic, log_end(exchange, topic), there))
-    process.start()
-    there.close()
+    with beside(_note, config, topic, log_end(exchange, topic)) as process:
 
-    def came(count: int) -> array[float]:
-        here.send(count)
-        if not here.poll(_PATIENCE_SECONDS):
-            raise AssertionError(f"{topic} does not get {count:,} records")
-        found: array[float] = here.recv()
-        return found
+        def came(count: int) -> array[float]:
+            process.send(count)
+            if not process.poll(_PATIENCE_SECONDS):
+                raise AssertionError(f"{topic} does not get {count:,} records")
+            found: array[float] = process.recv()
+            return found
 
-    try:
         yield came
-    finally:
-        here.close()
-        process.join(20)
 
 
 def _note(config: Mapping[str, Any], topic: str, start: int, parent: Connection) -> None:

@@ -11,7 +11,7 @@ import multiprocessing
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -145,21 +145,28 @@ def _change(server: Server, rate: float, stop: Event, done: Any) -> None:
 @contextmanager
 def _timed_at_debezium(exchange: Exchange) -> Iterator[Any]:
     """A consumer of the change topics; gives a function that takes the latencies since it was last called."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
     # as the relay reads them: a connector commits once a second
     config = _admin_config(exchange, group_id=f"bench-{uuid.uuid4()}", isolation_level="read_uncommitted")
-    process = context.Process(target=_time_changes, args=(config, exchange.registry_url, _change_topics(), there))
+    with beside(_time_changes, config, exchange.registry_url, _change_topics()) as process:
+
+        def taken() -> list[float]:
+            process.send("take")
+            found: list[float] = process.recv()
+            return found
+
+        yield taken
+
+
+@contextmanager
+def beside(target: Callable[..., None], *args: Any) -> Iterator[Connection]:
+    """Run `target` in a process of its own, with `args` and the other end of what this gives, until that is closed."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=target, args=(*args, there))
     process.start()
     there.close()
-
-    def taken() -> list[float]:
-        here.send("take")
-        found: list[float] = here.recv()
-        return found
-
     try:
-        yield taken
+        yield here
     finally:
         here.close()
         process.join(20)

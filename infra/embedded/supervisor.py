@@ -254,10 +254,7 @@ def end_leftovers(home: Home) -> int:
         except psutil.Error:
             continue
     _, alive = psutil.wait_procs(found, _LEFTOVER_SECONDS)
-    for process in alive:
-        # one whose parent has just been killed may end of itself
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    _kill(alive)
     psutil.wait_procs(alive, 10)
     return len(found)
 
@@ -271,11 +268,14 @@ def _end(pid: int, part: Part) -> None:
         psutil.wait_procs([process], part.grace_seconds)
     except psutil.NoSuchProcess:
         return
-    for one in family:
-        try:
+    _kill(family)
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for one in processes:
+        # one whose parent has just been killed may end of itself
+        with suppress(psutil.NoSuchProcess):
             one.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _ending(code: int) -> str:

@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition
 
 from services.core import cutoff
 from services.core.cutoff import CutOff, ReachingConsumer
+from tests.serving import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +53,6 @@ def test_one_that_finds_no_broker_where_somebody_listens_is_cut_off() -> None:
 
 
 def test_while_nobody_listens_it_waits() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    consumer = _consumer(port)
+    consumer = _consumer(free_port())
     _polled(consumer, 2)
     consumer.close()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
 
-import pytest
 from confluent_kafka import Consumer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.seldom import Seldom
+from tests.serving import free_port
 
 WORDS = ["broker {} is away", "broker {} is back", "no numbers"]
 
@@ -26,11 +24,6 @@ class Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.words.append(record.getMessage())
-
-
-@pytest.fixture
-def heard() -> Heard:
-    return Heard()
 
 
 def logger_of(heard: Heard, seldom: Seldom) -> logging.Logger:
@@ -57,16 +50,10 @@ def test_each_matter_is_told_once_in_its_time_and_none_is_lost_count_of(said: li
     assert heard.words == expected
 
 
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = int(server.getsockname()[1])
-    yield port
-
-
-def test_clients_of_a_broker_that_is_away_do_not_fill_the_log(heard: Heard, closed_port: int) -> None:
+def test_clients_of_a_broker_that_is_away_do_not_fill_the_log() -> None:
+    heard = Heard()
     logger = logger_of(heard, Seldom())
-    config = {"bootstrap.servers": f"127.0.0.1:{closed_port}", "group.id": "test", "reconnect.backoff.ms": 10}
+    config = {"bootstrap.servers": f"127.0.0.1:{free_port()}", "group.id": "test", "reconnect.backoff.ms": 10}
     clients = [Consumer(config, logger=logger) for _ in range(5)]
     until = time.monotonic() + 2
     while time.monotonic() < until:

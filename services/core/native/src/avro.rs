@@ -65,22 +65,13 @@ impl<'a> Cursor<'a> {
     /// A number that nobody asks for.
     #[inline]
     pub fn pass_long(&mut self) -> Read<()> {
-        if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*word);
-            let stops = !word & HIGH;
-            if stops != 0 {
-                let bits = stops.trailing_zeros();
-                if bits > 7 && word >> (bits - 7) & 0x7f == 0 {
-                    return self.broken("a number is not in its shortest form");
-                }
-                self.at += bits as usize / 8 + 1;
-                return Ok(());
-            }
-            // nanoseconds since 1970
-            if let Some(1..0x80) = self.data.get(self.at + 8) {
-                self.at += 9;
-                return Ok(());
-            }
+        if self.within_a_word()?.is_some() {
+            return Ok(());
+        }
+        // more than eight bytes then, where there are so many: of nine are nanoseconds since 1970
+        if let Some([.., 1..0x80]) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<9>()) {
+            self.at += 9;
+            return Ok(());
         }
         self.long().map(drop)
     }
@@ -100,20 +91,30 @@ impl<'a> Cursor<'a> {
     /// A number whose first byte is not its last.
     #[inline(never)]
     fn longer(&mut self) -> Read<i64> {
-        if let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) {
-            // the first byte without the high bit is the last: found in one step, where the number has at most eight
-            let word = u64::from_le_bytes(*word);
-            let stops = !word & HIGH;
-            if stops != 0 {
-                let bits = stops.trailing_zeros();
-                if word >> (bits - 7) & 0x7f == 0 {
-                    return self.broken("a number is not in its shortest form");
-                }
-                self.at += bits as usize / 8 + 1;
-                return Ok(unzigzag(packed(word & (u64::MAX >> (63 - bits)))));
-            }
+        match self.within_a_word()? {
+            Some(bytes) => Ok(unzigzag(packed(bytes))),
+            None => self.long_by_bytes(),
         }
-        self.long_by_bytes()
+    }
+
+    /// The bytes of a number that has at most eight, which is passed; None where it may have more.
+    #[inline(always)]
+    fn within_a_word(&mut self) -> Read<Option<u64>> {
+        let Some(word) = self.data.get(self.at..).and_then(|rest| rest.first_chunk::<8>()) else {
+            return Ok(None);
+        };
+        // the first byte without the high bit is the last: found in one step
+        let word = u64::from_le_bytes(*word);
+        let stops = !word & HIGH;
+        if stops == 0 {
+            return Ok(None);
+        }
+        let bits = stops.trailing_zeros();
+        if bits > 7 && word >> (bits - 7) & 0x7f == 0 {
+            return self.broken("a number is not in its shortest form");
+        }
+        self.at += bits as usize / 8 + 1;
+        Ok(Some(word & (u64::MAX >> (63 - bits))))
     }
 
     fn long_by_bytes(&mut self) -> Read<i64> {
